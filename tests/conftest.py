@@ -1,0 +1,46 @@
+"""Fixtures that several test modules share."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read by TensorFlow once, when first imported
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from sample_cohort import small_manifest, small_subjects
+
+from tff_affect.cohort import Cohort, write_cohort
+
+settings.register_profile(
+    "tests",
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("tests")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data for development, beside the checkout."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("no real data: ../shared/data is not beside the checkout")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
+    """SYNTHETIC, 4 subjects x 200 frames x 3 features, 2 labels. Shared by all tests: read it, do not change it."""
+    return write_cohort(tmp_path_factory.mktemp("cohorts") / "small", small_manifest(), small_subjects())
+
+
+@pytest.fixture
+def write_small(tmp_path: Path) -> Callable[[], Cohort]:
+    """Writes a fresh copy of the small cohort, which a test may damage."""
+    return lambda: write_cohort(tmp_path / "cohort", small_manifest(), small_subjects())
