@@ -1,0 +1,1 @@
+"""Sources to cohorts: readers, converters and the synthetic cohort. Knows formats, nothing of learning."""

@@ -1,0 +1,122 @@
+"""RECOLA's video features: which columns are the face's, and what they hold. The full list of names varies by copy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import arff
+import numpy as np
+
+from data_prep.delimited import read_delimited, read_text
+from tff_affect.errors import InputError
+
+TIME_COLUMNS = ("time", "frametime", "timestamp", "time in seconds")
+_PREFIX = r"(?:VIDEO_\d+_LLD_)?"
+_UNIT = re.compile(rf"{_PREFIX}AU_?(\d{{1,2}})(_delta)?", re.IGNORECASE)
+_POSE_FLOW = re.compile(rf"{_PREFIX}(yaw|pitch|roll|opt_(?:mean|std))(_delta)?", re.IGNORECASE)
+_FACE = re.compile(rf"{_PREFIX}Face_detection_probability", re.IGNORECASE)
+
+
+def feature_name(column: str) -> str | None:
+    """The cohort's name of a source column: ``AU01``, ``AU12_delta``, ``yaw``, ``opt_mean``; None for all else.
+
+    Audio, heart, skin and rating columns of merged files never pass.
+    """
+    unit = _UNIT.fullmatch(column)
+    if unit:
+        return f"AU{int(unit[1]):02d}{(unit[2] or '').lower()}"
+    other = _POSE_FLOW.fullmatch(column)
+    return None if other is None else f"{other[1].lower()}{(other[2] or '').lower()}"
+
+
+def select_columns(columns: Sequence[str], deltas: bool, file: Path) -> dict[str, str]:
+    """Cohort name -> source column, in the file's order.
+
+    Raises:
+        InputError: If none is a face feature, or two columns get one name.
+    """
+    chosen: dict[str, str] = {}
+    for column in columns:
+        name = feature_name(column)
+        if name is None or (name.endswith("_delta") and not deltas):
+            continue
+        if name in chosen:
+            raise InputError(f"columns {chosen[name]!r} and {column!r} are both {name}; keep one", file=file)
+        chosen[name] = column
+    if not chosen:
+        found = ", ".join(columns[:8])
+        raise InputError(f"no action-unit, pose or flow column such as VIDEO_40_LLD_AU1; found {found}", file=file)
+    return chosen
+
+
+class FeatureFile:
+    """A feature file, read whole. ``columns`` are its names, stripped."""
+
+    def __init__(self, file: Path, subject: str) -> None:
+        self.file = file
+        self.subject = subject
+        self._values: Mapping[str, np.ndarray] | None = None
+        if file.suffix.lower() == ".arff":
+            self._values = _arff_columns(file)
+            self.columns = tuple(self._values)
+        else:
+            self._table = read_delimited(file)
+            self.columns = self._table.columns
+
+    def numbers(self, column: str) -> np.ndarray:
+        """``[frames]`` float64, NaN where missing.
+
+        Raises:
+            InputError: If the column is missing or holds text.
+        """
+        if self._values is None:
+            return self._table.numbers(column)
+        if column not in self._values:
+            raise InputError(f"attribute {column!r} is missing", file=self.file, subject=self.subject)
+        values = self._values[column]
+        if values.dtype != np.float64 or np.isinf(values).any():
+            raise InputError(f"attribute {column!r}: expected finite numbers", file=self.file, subject=self.subject)
+        return values
+
+    def features(self, chosen: Mapping[str, str]) -> np.ndarray:
+        """``[frames, features]`` float32; NaN in every feature where no face was detected."""
+        values = np.stack([self.numbers(column) for column in chosen.values()], axis=1)
+        face = next((column for column in self.columns if _FACE.fullmatch(column)), None)
+        if face is not None:
+            values[~(self.numbers(face) > 0)] = np.nan
+        with np.errstate(over="ignore"):
+            return values.astype(np.float32)
+
+    def times(self) -> np.ndarray | None:
+        """``[frames]`` seconds, where the file has them."""
+        name = next((column for column in self.columns if column.lower() in TIME_COLUMNS), None)
+        return None if name is None else self.numbers(name)
+
+
+def _arff_columns(file: Path) -> dict[str, np.ndarray]:
+    content = _load_arff(file)
+    if not content["data"]:
+        raise InputError("the file has no data rows", file=file)
+    names = [str(name).strip() for name, _ in content["attributes"]]
+    columns = zip(*content["data"], strict=True)
+    return {name: _array(values) for name, values in zip(names, columns, strict=True)}
+
+
+def _array(values: Sequence[Any]) -> np.ndarray:
+    try:
+        return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+    except ValueError:
+        return np.array(values, dtype=object)
+
+
+def _load_arff(file: Path) -> dict[str, Any]:
+    text = read_text(file)
+    try:
+        return dict(arff.loads(text))
+    except (arff.ArffException, ValueError, TypeError, IndexError, AttributeError, StopIteration) as error:
+        line = getattr(error, "line", None)
+        reason = f"not a readable ARFF file: {error}"
+        raise InputError(reason, file=file, line=line if isinstance(line, int) and line > 0 else None) from error

@@ -1,0 +1,152 @@
+import json
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from data_prep.synthetic import SyntheticConfig, generate_subject, write_synthetic_cohort
+from data_prep.synthetic_model import LOADINGS, generator, rater_panel, subject_parameters
+from tff_affect.cohort import Cohort
+from tff_affect.errors import InputError
+
+SMALL = SyntheticConfig(subjects=4, seconds=20.0, seed=5, bad_trackers=(2,))
+LONG = SyntheticConfig(subjects=1, seconds=20000.0, frame_rate=2.5, bad_trackers=(), seed=11)
+
+
+@pytest.fixture(scope="module")
+def long_subject():
+    return generate_subject(LONG, 0)
+
+
+def test_equal_configurations_make_equal_cohorts(tmp_path):
+    first = write_synthetic_cohort(tmp_path / "a", SMALL)
+    second = write_synthetic_cohort(tmp_path / "b", SMALL)
+    other = write_synthetic_cohort(tmp_path / "c", replace(SMALL, seed=6))
+    assert first.content_sha256 == second.content_sha256 != other.content_sha256
+
+
+def test_the_cohort_regenerates_from_its_provenance_alone(tmp_path):
+    write_synthetic_cohort(tmp_path / "a", SMALL)
+    content = json.loads((tmp_path / "a" / "cohort.json").read_text())
+    again = SyntheticConfig.from_json(content["provenance"]["config"])
+    assert again == SMALL
+    assert content["synthetic"] is True
+    assert "SYNTHETIC" in content["name"]
+
+
+def test_a_subject_alone_is_the_subject_in_a_cohort_of_any_size(tmp_path):
+    cohort = write_synthetic_cohort(tmp_path / "a", SMALL)
+    alone = generate_subject(replace(SMALL, subjects=10_000), 2).table
+    stored = Cohort.open(cohort.path).load("P103")
+    np.testing.assert_array_equal(alone.features, stored.features)
+    np.testing.assert_array_equal(alone.labels, stored.labels)
+    np.testing.assert_array_equal(alone.time, stored.time)
+    np.testing.assert_array_equal(alone.valid, stored.valid)
+
+
+def test_streams_of_purposes_and_subjects_differ():
+    draws = [generator(SMALL, i, p).normal() for i in range(-1, 6) for p in range(1, 7)]
+    assert len(set(draws)) == len(draws)
+
+
+def test_shape_range_and_masks():
+    subject = generate_subject(SyntheticConfig(seconds=10.0), 0)
+    table = subject.table
+    assert table.features.shape == (250, 17)
+    assert table.features.dtype == np.float32
+    assert table.time[0] == pytest.approx(0.04)
+    assert table.time[-1] == pytest.approx(10.0)
+    assert subject.ratings.shape == (250, 2, 6)
+    assert np.array_equal(np.isnan(table.features).all(axis=1), ~table.valid)
+    assert not np.isnan(table.labels).any()
+    np.testing.assert_array_equal(subject.ratings, np.round(subject.ratings, 2))
+    np.testing.assert_allclose(table.labels, subject.ratings.mean(axis=2), atol=1e-6)
+
+
+def test_features_survive_text():
+    values = generate_subject(SMALL, 0).table.features
+    finite = values[np.isfinite(values)]
+    np.testing.assert_array_equal(np.array([f"{v:.6g}" for v in finite], dtype=float).astype(np.float32), finite)
+
+
+def test_missing_fraction_and_bad_trackers():
+    config = SyntheticConfig(subjects=27, seconds=200.0)
+    missing = np.array([1 - generate_subject(config, i).table.valid.mean() for i in range(27)])
+    bad = list(config.bad_trackers)
+    assert 0.02 < np.delete(missing, bad).mean() < 0.04
+    assert 0.15 < missing[bad].mean() < 0.35
+    noise = [subject_parameters(config, i).noise for i in (0, bad[0])]
+    assert noise[1] == 3 * noise[0]
+
+
+def test_clipping_is_rare():
+    config = SyntheticConfig(subjects=27, seconds=60.0)
+    values = np.concatenate([generate_subject(config, i).table.features.ravel() for i in range(27)])
+    values = values[np.isfinite(values)]
+    assert values.min() >= 0
+    assert values.max() <= 5
+    assert ((values == 0) | (values == 5)).mean() < 0.01
+
+
+def test_moments_match_the_model(long_subject):
+    values = long_subject.table.features[long_subject.table.valid].astype(np.float64)
+    p = long_subject.parameters
+    latent = np.array([[1, LONG.latent_correlation], [LONG.latent_correlation, 1]])
+    variance = np.einsum("jd,de,je->j", p.loading, latent, p.loading) + p.noise**2
+    np.testing.assert_allclose(values.mean(axis=0), p.baseline, atol=0.06)
+    np.testing.assert_allclose(values.var(axis=0), variance, rtol=0.12)
+
+
+def test_ratings_lag_the_face(long_subject):
+    panel = rater_panel(LONG)
+    face = np.nan_to_num(long_subject.table.features - long_subject.parameters.baseline.astype(np.float32))
+    guess = face @ np.linalg.pinv(long_subject.parameters.loading).T[:, 0]
+    for r in (0, 3):
+        scores = [
+            np.corrcoef(guess[: -50 or None], np.roll(long_subject.ratings[:, 0, r], -k)[:-50])[0, 1] for k in range(20)
+        ]
+        assert abs(int(np.argmax(scores)) - (panel.lag[r] - long_subject.parameters.lag)) <= 2
+
+
+def test_generation_is_fast():
+    start = time.perf_counter()
+    for index in range(27):
+        generate_subject(SyntheticConfig(), index)
+    assert time.perf_counter() - start < 5
+
+
+def test_a_tiny_cohort_has_both_groups():
+    assert {generate_subject(SMALL, i).groups["gender"] for i in range(2)} == {"female", "male"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"subjects": 0},
+        {"subjects": 2.5},
+        {"seconds": float("nan")},
+        {"seconds": 0.05, "frame_rate": 1.0},
+        {"frame_rate": 0.0},
+        {"action_units": ("AU99",)},
+        {"action_units": ()},
+        {"action_units": ("AU01", "AU01")},
+        {"raters": 1},
+        {"rating_scale": (0.2,)},
+        {"missing_fraction": 1.0},
+        {"latent_correlation": 1.0},
+        {"bad_trackers": (-1,)},
+        {"seed": -1},
+    ],
+)
+def test_bad_configurations_are_refused(wrong):
+    with pytest.raises(InputError, match="synthetic "):
+        SyntheticConfig(**wrong)
+
+
+def test_unknown_subjects_and_keys_are_refused():
+    with pytest.raises(InputError, match="index from 0 to 3"):
+        generate_subject(SMALL, 4)
+    with pytest.raises(InputError, match="unknown key 'colour'"):
+        SyntheticConfig.from_json({"colour": 1})
+    assert len(LOADINGS) == 17
