@@ -1,0 +1,80 @@
+"""A small SYNTHETIC study on disk, with numbers that the tests compute again."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tff_affect.evaluation.per_client import result_rows, write_results
+from tff_affect.metrics import SufficientStatistics
+
+DIMENSIONS = ["arousal", "valence"]
+CLIENTS = [f"P{i}" for i in range(16, 23)]
+GAIN = {"local-only": 0.35, "centralised": 0.75, "federated": 0.65}
+
+
+def recording(client: str) -> np.ndarray:
+    """A slow random walk, ``[frames, dimension]``, with some missing frames."""
+    rng = np.random.default_rng(int(client[1:]))
+    gold = np.cumsum(rng.normal(scale=0.05, size=(1200, 2)), axis=0)
+    gold[100:140] = np.nan
+    return gold
+
+
+def predict(client: str, gain: float, seed: int) -> np.ndarray:
+    rng = np.random.default_rng([int(client[1:]), seed, int(gain * 100)])
+    return gain * recording(client) + np.cumsum(rng.normal(scale=0.03, size=(1200, 2)), axis=0)
+
+
+def statistics(client: str, predicted: np.ndarray) -> SufficientStatistics:
+    return SufficientStatistics.from_series(recording(client), predicted)
+
+
+def rows(seed: int, ceilings: bool) -> list[dict]:
+    found = []
+    for client in CLIENTS:
+        flat = np.zeros((1200, 2))
+        found += result_rows("mean predictor", "measured", "", client, statistics(client, flat), DIMENSIONS)
+        for method in ("centralised", "federated"):
+            part = statistics(client, predict(client, GAIN[method], seed))
+            found += result_rows(method, "measured", "", client, part, DIMENSIONS)
+        for model, gain in (("P1", 0.3), ("P2", 0.4)):
+            part = statistics(client, predict(client, gain, seed))
+            found += result_rows("local-only", "measured", model, client, part, DIMENSIONS)
+        if ceilings:
+            part = statistics(client, predict(client, 0.95, seed))
+            found += result_rows("centralised", "attainable", "", client, part, DIMENSIONS)
+    return found
+
+
+def write_run(folder: Path, seed: int, ceilings: bool) -> None:
+    folder.mkdir(parents=True)
+    write_results(folder / "results.csv", rows(seed, ceilings))
+    (folder / "config.yaml").write_text(f"seed: {seed}\nname: '<script>alert(1)</script>'\n")
+    (folder / "environment.json").write_text(json.dumps({"python": "3.11", "packages": {"numpy": "1.25.2"}}))
+    split = {"train": ["P1", "P2"], "development": ["P3", "P4", "P5"], "test": CLIENTS}
+    (folder / "split.json").write_text(json.dumps(split))
+    write_rounds(folder, seed)
+    (folder / "predictions" / "federated").mkdir(parents=True)
+    for client in CLIENTS:
+        gold, predicted = recording(client), predict(client, GAIN["federated"], seed)
+        columns = {"time": np.arange(1200) * 0.04}
+        columns |= {d: gold[:, i] for i, d in enumerate(DIMENSIONS)}
+        columns |= {f"{d}_predicted": predicted[:, i] for i, d in enumerate(DIMENSIONS)}
+        pd.DataFrame(columns).to_parquet(folder / "predictions" / "federated" / f"{client}.parquet")
+
+
+def write_rounds(folder: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    per_client, rounds = [], []
+    for number in range(11):
+        level = 0.6 * (1 - np.exp(-number / 3))
+        rounds.append({"round": number} | {f"development_ccc_{d}_pooled": level + 0.1 for d in DIMENSIONS})
+        for client in ("P3", "P4", "P5"):
+            for dimension in DIMENSIONS:
+                ccc = level + 0.1 * rng.normal()
+                cells = {"round": number, "partition": "development", "client": client, "dimension": dimension}
+                per_client.append(cells | {"n": 1160, "ccc": ccc, "pcc": ccc, "rmse": 0.2, "constant": False})
+    pd.DataFrame(per_client).to_csv(folder / "per_client.csv", index=False)
+    pd.DataFrame(rounds).to_csv(folder / "rounds.csv", index=False)

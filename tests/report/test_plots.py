@@ -1,0 +1,88 @@
+import re
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pandas as pd
+import pytest
+
+from tff_affect.report import plots
+from tff_affect.report.study import Study, open_study, overlapping_subjects, traces
+
+
+def draw(study: Study, synthetic: bool = True) -> dict[str, str]:
+    drawn = {
+        "rounds": plots.rounds_plot(study.per_client, study.rounds, "arousal", synthetic),
+        "clients": plots.clients_plot(study.results, "arousal", synthetic),
+        "slopes": plots.slopes_plot(study.results, "arousal", synthetic),
+        "traces": plots.traces_plot(traces(study, "arousal"), "arousal", "second", synthetic),
+    }
+    return {name: image for name, image in drawn.items() if image is not None}
+
+
+@pytest.fixture
+def study(make_study: Callable[..., Path]) -> Study:
+    return open_study(make_study(2))
+
+
+def test_plots_are_deterministic_well_formed_and_described(study: Study) -> None:
+    first, second = draw(study), draw(study)
+    assert first == second
+    assert list(first) == ["rounds", "clients", "slopes", "traces"]
+    for name, image in first.items():
+        root = ElementTree.fromstring(image)
+        assert root.get("role") == "img"
+        names = {element.attrib["id"]: element.text for element in root.iter() if "id" in element.attrib}
+        assert all(names[label] for label in root.attrib["aria-labelledby"].split())
+        assert all(identifier.startswith(f"{name}-arousal-") for identifier in names)
+        references = re.findall(r"(?:url\(|href=\")#([^)\"]+)", image)
+        assert references
+        assert set(references) <= set(names)
+        assert not re.search(r"<metadata|\d{4}-\d\d-\d\dT|currentcolor", image)
+
+
+def test_every_plot_says_synthetic_only_when_it_is(study: Study) -> None:
+    for image in draw(study, synthetic=True).values():
+        # Read out, as heading and as watermark.
+        assert image.count("SYNTHETIC") >= 3
+    for image in draw(study, synthetic=False).values():
+        assert "SYNTHETIC" not in image
+
+
+def test_the_paired_plot_states_the_test(study: Study) -> None:
+    image = draw(study)["slopes"]
+    # All seven clients gain, so that the exact two-sided p is 2 / 2^7.
+    assert "federated higher: 7" in image
+    assert "p = 0.016" in image
+
+
+def test_traces_show_best_median_and_worst(study: Study) -> None:
+    chosen = traces(study, "arousal")
+    ranked = study.results.query("method == 'federated' and dimension == 'arousal' and seed == 0")
+    clients = ranked.sort_values("ccc", ascending=False)["client"].tolist()
+    assert [t.place for t in chosen] == ["best", "median", "worst"]
+    assert [t.client for t in chosen] == [clients[0], clients[3], clients[6]]
+    assert list(chosen[0].frame) == ["time", "gold", "predicted"]
+    assert chosen[0].frame["gold"].isna().sum() == 40
+
+
+def test_long_recordings_are_thinned_and_gaps_stay() -> None:
+    frame = pd.DataFrame({"time": range(5000), "gold": [1.0] * 2500 + [None] * 2500, "predicted": 2.0})
+    thin = plots._thinned(frame)
+    assert len(thin) == 500
+    assert thin["gold"].isna().sum() == 250
+    assert thin["time"].iloc[0] == 4.5
+
+
+def test_what_is_missing_is_not_drawn(study: Study) -> None:
+    bare = study.results[study.results["method"] == "mean predictor"]
+    assert plots.clients_plot(bare, "arousal", True) is None
+    assert plots.slopes_plot(bare, "arousal", True) is None
+    assert plots.traces_plot([], "arousal", "second", True) is None
+    assert plots.rounds_plot(study.per_client.iloc[:0], study.rounds, "arousal", True) is None
+
+
+def test_overlapping_subjects_are_found(study: Study) -> None:
+    assert overlapping_subjects(study) == []
+    leaky = Study(**(vars(study) | {"splits": ({"train": ["P1", "P2"], "development": ["P3"], "test": ["P2", "P3"]},)}))
+    assert overlapping_subjects(leaky) == ["P2", "P3"]

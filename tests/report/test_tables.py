@@ -1,0 +1,83 @@
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+
+import audmetric
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+from rich.table import Table
+from sample_study import CLIENTS, DIMENSIONS, predict, recording
+
+from tff_affect.evaluation.per_client import read_study, summarise
+from tff_affect.report.tables import headline_records, headline_table, write_summary
+
+
+def printed(table: Table, width: int = 100) -> str:
+    stream = StringIO()
+    Console(file=stream, width=width).print(table)
+    return stream.getvalue()
+
+
+def oracle(gain: float) -> tuple[float, float]:
+    pairs = [(recording(client)[:, 0], predict(client, gain, 0)[:, 0]) for client in CLIENTS]
+    pairs = [(gold[np.isfinite(gold)], predicted[np.isfinite(gold)]) for gold, predicted in pairs]
+    gold, predicted = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
+    return float(np.mean([audmetric.concordance_cc(g, p) for g, p in pairs])), audmetric.concordance_cc(gold, predicted)
+
+
+def test_records_hold_known_numbers(make_study: Callable[..., Path]) -> None:
+    records = headline_records(summarise(read_study(make_study()), DIMENSIONS), synthetic=True)
+    assert [r["method"] for r in records[:4]] == ["mean predictor", "local-only", "centralised", "federated"]
+    assert [r["dimension"] for r in records] == ["arousal"] * 4 + ["valence"] * 4
+    federated = records[3]
+    assert (federated["ccc_mean"], federated["ccc_pooled"]) == pytest.approx(oracle(0.65), abs=1e-6)
+    assert (federated["ceiling_mean"], federated["ceiling_pooled"]) == pytest.approx(oracle(0.95), abs=1e-6)
+    assert federated["ccc_low"] < federated["ccc_mean"] < federated["ccc_high"]
+    assert federated["ccc_mean_sd"] is None
+    assert (federated["clients"], federated["seeds"], federated["folds"], federated["synthetic"]) == (7, 1, 1, True)
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_the_table_fits_and_says_synthetic(make_study: Callable[..., Path], width: int) -> None:
+    text = printed(headline_table(summarise(read_study(make_study(2)), DIMENSIONS), True, "toy"), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "SYNTHETIC" in text.splitlines()[0]
+    assert "…" not in text
+    assert "7 test clients, 2 seeds, one split" in text
+    assert "subject-independent" in text
+    assert text.index("mean predictor") < text.index("local-only") < text.index("centralised") < text.index("federated")
+
+
+def test_what_is_unknown_is_a_dash_or_no_column(make_study: Callable[..., Path]) -> None:
+    results = read_study(make_study(ceilings=False))
+    results = results[results["client"].isin(CLIENTS[:2])]
+    table = headline_table(summarise(results, DIMENSIONS), False, "[bold]corpus[/bold]")
+    text = printed(table)
+    assert "SYNTHETIC" not in text
+    assert "nan" not in text.lower()
+    assert "ceiling" not in text
+    assert "SD over seeds" not in text
+    assert "[bold]corpus[/bold]" in text
+    federated = next(line for line in text.splitlines() if line.strip().startswith("federated"))
+    assert federated.split()[2] == "-"
+
+
+def test_each_method_keeps_its_own_ceiling(make_study: Callable[..., Path]) -> None:
+    results = read_study(make_study())
+    own = results[results["kind"] == "attainable"].assign(method="federated", ccc=0.5)
+    records = headline_records(summarise(pd.concat([results, own]), DIMENSIONS), synthetic=True)
+    ceilings = {r["method"]: r["ceiling_mean"] for r in records[:4]}
+    assert ceilings["federated"] == pytest.approx(0.5)
+    assert ceilings["centralised"] == pytest.approx(oracle(0.95)[0], abs=1e-6)
+    assert ceilings["local-only"] is None
+
+
+def test_the_summary_file_holds_the_records(make_study: Callable[..., Path], tmp_path: Path) -> None:
+    records = headline_records(summarise(read_study(make_study()), DIMENSIONS), synthetic=True)
+    write_summary(tmp_path / "summary.csv", records)
+    read = pd.read_csv(tmp_path / "summary.csv")
+    assert read["synthetic"].all()
+    assert read["ccc_mean"].tolist() == pytest.approx([r["ccc_mean"] for r in records])
+    assert read["ccc_mean_sd"].isna().all()

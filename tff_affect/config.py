@@ -1,0 +1,256 @@
+"""The frozen, validated configuration of a run.
+
+One object describes a whole study and is written, resolved, into its folder. It is made from YAML and dotted overrides
+by OmegaConf and is never re-assembled by hand: what needs a setting gets the part of the object that holds it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tff_affect.errors import InputError
+
+SCALINGS = ("subject", "federated", "none")
+SPLIT_SCHEMES = ("fixed", "holdout", "k-fold")
+LOSSES = ("ccc", "mse")
+CLIENT_OPTIMIZERS = ("sgd", "adam")
+SERVER_OPTIMIZERS = ("sgd", "adam", "yogi", "adagrad")
+WEIGHTINGS = ("windows", "uniform")
+METHODS = ("mean predictor", "local-only", "centralised", "federated")
+
+
+def _choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise InputError(f"{name}: expected one of {', '.join(choices)}, found {value!r}")
+
+
+def _at_least(name: str, value: float, least: float) -> None:
+    if not value >= least:
+        raise InputError(f"{name}: expected at least {least:g}, found {value:g}")
+
+
+def _above_zero(name: str, value: float) -> None:
+    if not value > 0:
+        raise InputError(f"{name}: expected a number above 0, found {value:g}")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """How a cohort becomes windows.
+
+    Attributes:
+        cohort: The cohort's folder.
+        window: Frames per window.
+        hop: Frames from one window's start to the next.
+        scaling: ``subject`` (each subject's own mean and deviation; transductive), ``federated`` (one mean and
+            deviation, aggregated over the training clients) or ``none``.
+        target_delay: Time units by which the labels lag behaviour; features at ``t`` are paired with labels at
+            ``t + target_delay``.
+        minimum_valid: Smallest share of valid frames for a window to be trained on, 0-1.
+    """
+
+    cohort: str = "???"
+    window: int = 100
+    hop: int = 100
+    scaling: str = "subject"
+    target_delay: float = 0.0
+    minimum_valid: float = 0.25
+
+    def __post_init__(self) -> None:
+        _at_least("data.window", self.window, 1)
+        _at_least("data.hop", self.hop, 1)
+        if self.hop > self.window:
+            raise InputError(f"data.hop: expected at most the window of {self.window} frames, found {self.hop}")
+        _choice("data.scaling", self.scaling, SCALINGS)
+        _at_least("data.target_delay", self.target_delay, 0)
+        if not 0 <= self.minimum_valid <= 1:
+            raise InputError(f"data.minimum_valid: expected a share from 0 to 1, found {self.minimum_valid:g}")
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    """Who trains, who develops, who tests; always whole subjects.
+
+    Attributes:
+        scheme: ``fixed`` (the cohort's own partitions), ``holdout`` (one random split) or ``k-fold`` (each subject
+            is tested once).
+        folds: Number of folds of ``k-fold``.
+        development: Share of the subjects that are not tested on which early stopping looks.
+        test: Share of subjects tested by ``holdout``.
+        seed: Seed of the assignment; apart from the training seeds so that these share the split.
+    """
+
+    scheme: str = "holdout"
+    folds: int = 5
+    development: float = 0.2
+    test: float = 0.3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _choice("split.scheme", self.scheme, SPLIT_SCHEMES)
+        _at_least("split.folds", self.folds, 2)
+        for name in ("development", "test"):
+            if not 0 < getattr(self, name) < 1:
+                raise InputError(f"split.{name}: expected a share between 0 and 1, found {getattr(self, name):g}")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The network.
+
+    Attributes:
+        name: Key of the registry in ``tff_affect.models``.
+        units: Recurrent units of each layer.
+        layers: Recurrent layers.
+    """
+
+    name: str = "lstm"
+    units: int = 32
+    layers: int = 1
+
+    def __post_init__(self) -> None:
+        _at_least("model.units", self.units, 1)
+        _at_least("model.layers", self.layers, 1)
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """An optimizer of ``tff.learning.optimizers``.
+
+    Attributes:
+        name: ``sgd``, ``adam``, ``yogi`` or ``adagrad``.
+        learning_rate: Step size.
+        momentum: Momentum of ``sgd``; 0 is plain SGD.
+    """
+
+    name: str = "sgd"
+    learning_rate: float = 1.0
+    momentum: float = 0.0
+
+    def __post_init__(self) -> None:
+        _choice("optimizer.name", self.name, SERVER_OPTIMIZERS)
+        _above_zero("optimizer.learning_rate", self.learning_rate)
+        if not 0 <= self.momentum < 1:
+            raise InputError(f"optimizer.momentum: expected at least 0 and below 1, found {self.momentum:g}")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Federated training, and the budget that its baselines share.
+
+    Attributes:
+        rounds: Rounds at most.
+        clients_per_round: Clients sampled without replacement each round; 0 is all of them.
+        local_epochs: Passes over a client's windows in a round.
+        batch_size: Windows per step.
+        loss: ``ccc`` (1 - CCC over a batch's valid frames, mean over dimensions) or ``mse``.
+        client_optimizer: ``sgd`` or ``adam``, fresh each round.
+        server_optimizer: ``sgd`` with learning rate 1 and no momentum is FedAvg.
+        proximal_strength: FedProx's mu; 0 is FedAvg.
+        weighting: ``windows`` (by number of training windows) or ``uniform``.
+        evaluate_every: Rounds between evaluations on development clients.
+        patience: Evaluations without a better development CCC before training stops; 0 never stops early.
+        checkpoint_every: Rounds between checkpoints.
+    """
+
+    rounds: int = 30
+    clients_per_round: int = 0
+    local_epochs: int = 1
+    batch_size: int = 16
+    loss: str = "ccc"
+    client_optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig("adam", 0.005))
+    server_optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    proximal_strength: float = 0.0
+    weighting: str = "windows"
+    evaluate_every: int = 1
+    patience: int = 10
+    checkpoint_every: int = 5
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("rounds", 1), ("clients_per_round", 0), ("local_epochs", 1), ("batch_size", 1), ("proximal_strength", 0),
+            ("evaluate_every", 1), ("patience", 0), ("checkpoint_every", 1),
+        ):  # fmt: skip
+            _at_least(f"training.{name}", getattr(self, name), least)
+        _choice("training.loss", self.loss, LOSSES)
+        _choice("training.client_optimizer.name", self.client_optimizer.name, CLIENT_OPTIMIZERS)
+        _choice("training.weighting", self.weighting, WEIGHTINGS)
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """A study: one configuration over seeds and folds.
+
+    Attributes:
+        data: How the cohort becomes windows.
+        split: Who trains, develops and tests.
+        model: The network.
+        training: Federated training and the shared budget.
+        methods: Rows of the table, in the order of ``METHODS``.
+        seeds: Training seeds; each gives initial weights, client sampling and window order.
+    """
+
+    data: DataConfig = field(default_factory=DataConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    methods: list[str] = field(default_factory=lambda: list(METHODS))
+    seeds: list[int] = field(default_factory=lambda: [0])
+
+    def __post_init__(self) -> None:
+        for method in self.methods:
+            _choice("methods", method, METHODS)
+        if "federated" not in self.methods:
+            raise InputError("methods: 'federated' cannot be left out; the other rows are its baselines")
+        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
+            raise InputError(f"seeds: expected at least one seed and no seed twice, found {list(self.seeds)}")
+
+
+def load_config(file: str | Path | None, overrides: list[str] | None = None) -> StudyConfig:
+    """Reads a study's configuration.
+
+    Args:
+        file: A YAML file with any part of `StudyConfig`; None for the defaults.
+        overrides: Dotted settings such as ``training.rounds=50``; they win over the file.
+
+    Raises:
+        InputError: For an unreadable file, an unknown key, a value of the wrong type or out of range.
+    """
+    import yaml
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    config = OmegaConf.structured(StudyConfig)
+    try:
+        if file is not None:
+            config = OmegaConf.merge(config, OmegaConf.create(_read_yaml(Path(file))))
+        config = OmegaConf.merge(config, OmegaConf.from_dotlist(list(overrides or [])))
+        if OmegaConf.is_missing(config.data, "cohort"):
+            raise InputError("data.cohort: name the cohort's folder", file=file)
+        return OmegaConf.to_object(config)  # type: ignore[return-value]
+    except (OmegaConfBaseException, yaml.YAMLError) as error:
+        raise InputError(f"the configuration is wrong: {str(error).splitlines()[0]}", file=file) from error
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError("expected a readable UTF-8 YAML file", file=file) from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise InputError(f"not valid YAML: {error.problem}", file=file, line=line) from error
+    if content is not None and not isinstance(content, dict):
+        raise InputError(f"expected settings by name, found a {type(content).__name__}", file=file)
+    return content or {}
+
+
+def save_config(config: StudyConfig, file: Path) -> None:
+    """Writes the resolved configuration as YAML."""
+    import yaml
+
+    file.write_text(yaml.safe_dump(asdict(config), sort_keys=False), encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Evaluation of runs: results per client, intervals over clients, tests, post-processing of predictions."""

@@ -1,0 +1,167 @@
+"""One HTML file for a study: for a phone, in light or dark, or on paper; no script, nothing from elsewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from tff_affect import __version__
+from tff_affect.atomic import replace_text
+from tff_affect.config import METHODS
+from tff_affect.evaluation.per_client import seed_averages, summarise
+from tff_affect.report import plots, tables
+from tff_affect.report.study import CohortFacts, Study, open_study, overlapping_subjects, traces
+from tff_affect.report.svg import BLUE
+
+REPORT = "report.html"
+_CAPTIONS = {
+    "rounds": (
+        "Over rounds",
+        "Each thin line is one client, the thick line their mean. Pooled CCC also rewards knowing which client is "
+        "which; the mean over clients does not.",
+    ),
+    "clients": (
+        "Per test client",
+        "Test clients sorted by their federated CCC, with the other methods beside it.",
+    ),
+    "slopes": (
+        "Federated against local-only",
+        "Each line is one test client. The Wilcoxon signed-rank test pairs the two methods by client; it is not "
+        "corrected for testing several dimensions.",
+    ),
+    "traces": (
+        "Over time",
+        "The best, median and worst test client of the first seed, by federated CCC. Long recordings are drawn as "
+        "means of neighbouring frames; gaps are missing frames.",
+    ),
+}
+
+
+def write_report(study_folder: str | Path, facts: CohortFacts) -> Path:
+    """Writes ``report.html`` into a study's folder; all of it, or nothing.
+
+    Args:
+        study_folder: A folder of runs ``seed-0``, ``seed-0_fold-1``, ..., or one run. Only ``results.csv`` must be
+            there; sections whose files are missing are left out.
+        facts: What to say of the cohort.
+
+    Returns:
+        The file written.
+
+    Raises:
+        InputError: If there is no run with results, a file is unreadable, or the folder cannot be written to.
+    """
+    path = Path(study_folder) / REPORT
+    replace_text(path, render_report(open_study(study_folder), facts))
+    return path
+
+
+def render_report(study: Study, facts: CohortFacts) -> str:
+    """The report of a study as one HTML document.
+
+    Raises:
+        InputError: If a table of predictions is unreadable.
+    """
+    environment = Environment(
+        loader=PackageLoader("tff_affect.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    records = tables.headline_records(summarise(study.results, study.dimensions), facts.synthetic)
+    return environment.get_template("report.html.jinja").render(
+        facts=facts,
+        headline=_headline(records, _protocol(study)),
+        limits=_limits(study),
+        figures=_figures(study, facts),
+        clients=_client_table(study),
+        runs=len(study.runs),
+        config=study.config,
+        environment=_flat(study.environment),
+        version=__version__,
+    )
+
+
+def _protocol(study: Study) -> str:
+    if overlapping_subjects(study):
+        return "not subject-independent: some test clients took part in training"
+    return tables.PROTOCOL if study.splits else "the split of subjects was not kept"
+
+
+def _headline(records: list[dict[str, Any]], protocol: str) -> dict[str, Any]:
+    columns = tables.headline_columns(records)
+    groups = {
+        dimension: [(r["method"], tables.headline_cells(r, columns)) for r in records if r["dimension"] == dimension]
+        for dimension in dict.fromkeys(record["dimension"] for record in records)
+    }
+    return {"columns": columns, "groups": groups, "caption": tables.headline_caption(records, protocol)}
+
+
+def _limits(study: Study) -> dict[str, Any]:
+    return {
+        "splits": bool(study.splits),
+        "overlap": overlapping_subjects(study),
+        "local_only": "local-only" in set(study.results["method"]),
+        "seeds": study.results["seed"].nunique(),
+        "test_clients": study.results["client"].nunique(),
+    }
+
+
+def _figures(study: Study, facts: CohortFacts) -> list[dict[str, Any]]:
+    drawn: dict[str, list[Markup]] = {plot: [] for plot in _CAPTIONS}
+    for dimension in study.dimensions:
+        shown = {
+            "rounds": plots.rounds_plot(study.per_client, study.rounds, dimension, facts.synthetic),
+            "clients": plots.clients_plot(study.results, dimension, facts.synthetic),
+            "slopes": plots.slopes_plot(study.results, dimension, facts.synthetic),
+            "traces": plots.traces_plot(traces(study, dimension), dimension, facts.time_unit, facts.synthetic),
+        }
+        for plot, image in shown.items():
+            drawn[plot] += [] if image is None else [_inline(image)]
+    return [
+        {"heading": heading, "caption": caption, "images": drawn[plot]}
+        for plot, (heading, caption) in _CAPTIONS.items()
+        if drawn[plot]
+    ]
+
+
+def _inline(image: str) -> Markup:
+    """Within HTML the namespaces are implied; without them the page names no address at all. Blue follows the page."""
+    return Markup(re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", image).replace(BLUE.lower(), "var(--blue)"))
+
+
+def _client_table(study: Study) -> dict[str, Any]:
+    """Measured values of each test client: CCC of every method, then PCC and RMSE of the federated model."""
+    means = seed_averages(study.results[study.results["kind"] == "measured"])
+    methods = [method for method in METHODS if method in set(means["method"])]
+    columns = [("ccc", method) for method in methods]
+    columns += [(measure, "federated") for measure in ("pcc", "rmse") if "federated" in methods]
+    wide = means.pivot(index=["dimension", "client"], columns="method", values=["ccc", "pcc", "rmse"])
+    rows = {
+        dimension: [(client, _cells(wide.loc[(dimension, client)], columns)) for client in wide.loc[dimension].index]
+        for dimension in study.dimensions
+    }
+    return {"columns": [f"{measure.upper()} {method}" for measure, method in columns], "groups": rows}
+
+
+def _cells(row: pd.Series, columns: list[tuple[str, str]]) -> list[str]:
+    return [tables.number(float(row[column])) for column in columns]
+
+
+def _flat(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested entries as dotted names with their values as text."""
+    flat: list[tuple[str, str]] = []
+    for name, value in content.items():
+        if isinstance(value, Mapping):
+            flat += _flat(value, f"{prefix}{name}.")
+        else:
+            flat.append((f"{prefix}{name}", value if isinstance(value, str) else json.dumps(value)))
+    return flat

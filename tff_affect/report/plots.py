@@ -1,0 +1,171 @@
+"""The four plots of a report, one dimension each, as SVG: over rounds, per client, paired, and over time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from tff_affect.evaluation.per_client import client_means, seed_averages
+from tff_affect.evaluation.statistics import bootstrap_interval, paired_wilcoxon
+from tff_affect.report.study import Trace
+from tff_affect.report.svg import BLUE, GREEN, INK, MUTED, ORANGE, SKY, canvas, to_svg
+
+DRAWN_POINTS = 500
+LABELLED_CLIENTS = 60
+
+
+def _name(plot: str, dimension: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", f"{plot}-{dimension}").strip("-")
+
+
+def rounds_plot(per_client: pd.DataFrame, rounds: pd.DataFrame, dimension: str, synthetic: bool) -> str | None:
+    """CCC of each client over rounds (thin), their mean (thick) and, where known, the pooled CCC (dashed).
+
+    Development clients where there are any, else test, else training clients; averaged over seeds and folds.
+
+    Returns:
+        The SVG, or None where nothing was evaluated over rounds.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    found = per_client[per_client["dimension"] == dimension]
+    partition = next((p for p in ("development", "test", "train") if (found["partition"] == p).any()), None)
+    if partition is None:
+        return None
+    lines = found[found["partition"] == partition].pivot_table(
+        index="round", columns="client", values="ccc", aggfunc="mean"
+    )
+    name, mean = _name("rounds", dimension), lines.mean(axis=1)
+    # A single point has no line, so it needs a marker.
+    marker = "o" if len(lines) == 1 else None
+    with canvas(name, 3.6) as (figure, (axes,)):
+        axes.plot(lines.index, lines.to_numpy(), color=SKY, linewidth=0.8, alpha=0.7, marker=marker)
+        axes.plot([], [], color=SKY, label="each client")
+        axes.plot(mean.index, mean, color=BLUE, linewidth=2.6, label="mean over clients", marker=marker)
+        column = f"development_ccc_{dimension}_pooled"
+        if partition == "development" and column in rounds.columns:
+            pooled = rounds.groupby("round")[column].mean().dropna()
+            axes.plot(pooled.index, pooled, color=ORANGE, linewidth=2, linestyle="--", label="pooled", marker=marker)
+        axes.set(xlabel="round", ylabel="CCC")
+        axes.axhline(0, color=MUTED, linewidth=0.8)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        figure.legend(loc="outside lower center", ncols=3)
+        title = f"{dimension.capitalize()}: {partition} clients over rounds"
+        end = f"their mean ends at {mean.iloc[-1]:.3f}, round {mean.index[-1]}."
+        text = f"CCC of {lines.shape[1]} {partition} clients; {end}"
+        return to_svg(figure, name, title, text, synthetic)
+
+
+def clients_plot(results: pd.DataFrame, dimension: str, synthetic: bool) -> str | None:
+    """CCC of each test client, sorted: federated, with its range over seeds where there are several, beside the others.
+
+    The band is the 95 % bootstrap interval of the federated mean over clients.
+
+    Returns:
+        The SVG, or None where there is no federated result.
+    """
+    means = client_means(results).query("kind == 'measured' and dimension == @dimension")
+    seeds = means[means["method"] == "federated"].pivot_table(index="client", columns="seed", values="ccc")
+    if seeds.empty:
+        return None
+    federated = seeds.mean(axis=1).sort_values()
+    seeds, places = seeds.loc[federated.index], np.arange(len(federated))
+    low, high = bootstrap_interval(federated.to_numpy())
+    name = _name("clients", dimension)
+    with canvas(name, 1.8 + 0.19 * min(len(federated), LABELLED_CLIENTS)) as (figure, (axes,)):
+        if np.isfinite(low):
+            axes.axvspan(low, high, color=BLUE, alpha=0.14, linewidth=0, label="95 % interval of the mean")
+        axes.axvline(0, color=MUTED, linewidth=0.8)
+        for method, marker, colour in (("centralised", "s", GREEN), ("local-only", "^", ORANGE)):
+            other = means[means["method"] == method].groupby("client")["ccc"].mean().reindex(federated.index)
+            if other.notna().any():
+                axes.scatter(other, places, marker=marker, s=22, facecolors="none", edgecolors=colour, label=method)
+        if seeds.shape[1] > 1:
+            axes.hlines(
+                places, seeds.min(axis=1), seeds.max(axis=1), color=BLUE, linewidth=1.6, label="range over seeds"
+            )
+        axes.scatter(federated, places, color=BLUE, s=26, zorder=3, label="federated")
+        axes.set(xlabel="CCC", ylim=(-0.8, len(federated) - 0.2))
+        labelled = len(federated) <= LABELLED_CLIENTS
+        axes.set_yticks(places if labelled else [], list(federated.index) if labelled else [], fontsize=8)
+        figure.legend(loc="outside lower center", ncols=2)
+        text = (
+            f"{len(federated)} test clients; federated CCC from {federated.iloc[0]:.3f} ({federated.index[0]}) to "
+            f"{federated.iloc[-1]:.3f} ({federated.index[-1]}), mean {federated.mean():.3f}."
+        )
+        return to_svg(figure, name, f"{dimension.capitalize()}: CCC per test client", text, synthetic)
+
+
+def slopes_plot(results: pd.DataFrame, dimension: str, synthetic: bool) -> str | None:
+    """Each test client from local-only to federated, with the p-value of the paired Wilcoxon test.
+
+    Returns:
+        The SVG, or None where one of the two methods is missing.
+    """
+    means = seed_averages(results).query("kind == 'measured' and dimension == @dimension")
+    pairs = means.pivot(index="client", columns="method", values="ccc")
+    if not {"local-only", "federated"} <= set(pairs.columns):
+        return None
+    pairs = pairs[["local-only", "federated"]].dropna()
+    test = paired_wilcoxon(pairs["federated"].to_numpy(), pairs["local-only"].to_numpy())
+    gained = pairs["federated"] > pairs["local-only"]
+    name = _name("slopes", dimension)
+    with canvas(name, 3.8) as (figure, (axes,)):
+        for better, colour, style in ((True, BLUE, "-"), (False, ORANGE, "--")):
+            chosen = pairs[gained == better].to_numpy()
+            label = f"{'federated higher' if better else 'not higher'}: {len(chosen)}"
+            axes.plot(
+                [0, 1], chosen.T, color=colour, linestyle=style, marker="o", markersize=4, linewidth=1, alpha=0.75
+            )
+            axes.plot([], [], color=colour, linestyle=style, marker="o", markersize=4, label=label)
+        axes.plot([0, 1], pairs.median(), color=INK, linewidth=3, label="median")
+        axes.set_xticks([0, 1], ["local-only", "federated"])
+        axes.set(ylabel="CCC", xlim=(-0.25, 1.25))
+        text = (
+            f"median difference {test.median_difference:+.3f} over {test.n} test clients, "
+            f"Wilcoxon signed-rank p = {test.p_value:.2g}"
+        )
+        axes.set_title(text.replace(", ", "\n"), fontsize=9)
+        figure.legend(loc="outside lower center", ncols=3)
+        title = f"{dimension.capitalize()}: local-only to federated"
+        return to_svg(figure, name, title, f"Federated minus local-only: {text}.", synthetic)
+
+
+def traces_plot(traces: Sequence[Trace], dimension: str, time_unit: str, synthetic: bool) -> str | None:
+    """Gold standard and prediction over time for the best, median and worst test client.
+
+    Args:
+        traces: As `tff_affect.report.study.traces` gives them.
+        dimension: The dimension they show.
+        time_unit: ``second`` or ``step``, for the axis.
+        synthetic: Whether the cohort is generated.
+
+    Returns:
+        The SVG, or None where no predictions were kept.
+    """
+    if not traces:
+        return None
+    name = _name("traces", dimension)
+    with canvas(name, 1.0 + 1.7 * len(traces), len(traces)) as (figure, panels):
+        for axes, trace in zip(panels, traces, strict=True):
+            frame = _thinned(trace.frame)
+            gold, predicted = "gold standard", "prediction"
+            if trace is not traces[0]:
+                gold = predicted = "_repeated"
+            axes.plot(frame["time"], frame["gold"], color=INK, linewidth=1.4, label=gold)
+            axes.plot(frame["time"], frame["predicted"], color=ORANGE, linewidth=1.4, linestyle="--", label=predicted)
+            axes.set_title(f"{trace.place} client {trace.client}, CCC {trace.ccc:.3f}", fontsize=10, loc="left")
+            axes.set_ylabel(dimension)
+        panels[-1].set_xlabel(f"time ({time_unit}s)")
+        figure.legend(loc="outside lower center", ncols=2)
+        text = "; ".join(f"{trace.place} client {trace.client}: CCC {trace.ccc:.3f}" for trace in traces)
+        return to_svg(figure, name, f"{dimension.capitalize()}: gold standard and prediction", f"{text}.", synthetic)
+
+
+def _thinned(frame: pd.DataFrame) -> pd.DataFrame:
+    """Means of neighbouring frames, so that a long recording is drawn with few points; missing only if all are."""
+    size = -(-len(frame) // DRAWN_POINTS)
+    return frame.groupby(np.arange(len(frame)) // size).mean() if size > 1 else frame

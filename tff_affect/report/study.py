@@ -1,0 +1,182 @@
+"""What a report reads: a study's folder of runs, and a few facts of the cohort."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from tff_affect.errors import InputError
+from tff_affect.evaluation.per_client import read_study, run_folders
+
+
+@dataclass(frozen=True)
+class CohortFacts:
+    """What a report says of the cohort.
+
+    Attributes:
+        name: The cohort's name.
+        synthetic: True for generated data; every table and plot then says SYNTHETIC.
+        subjects: Subjects in the cohort.
+        frame_rate: Frames per time unit.
+        time_unit: ``second`` or ``step``.
+    """
+
+    name: str
+    synthetic: bool
+    subjects: int
+    frame_rate: float
+    time_unit: str = "second"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study's runs, read. Tables of several runs carry the columns ``seed`` and ``fold``.
+
+    Attributes:
+        runs: Seed, fold and folder of each run, in order.
+        results: ``results.csv`` of all runs.
+        rounds: ``rounds.csv`` of all runs; empty where there is none.
+        per_client: ``per_client.csv`` of all runs; empty where there is none.
+        config: ``config.yaml`` of the first run as text, empty where there is none.
+        environment: ``environment.json`` of the first run, empty where there is none.
+        splits: ``split.json`` of each run that has one.
+    """
+
+    runs: tuple[tuple[int, int, Path], ...]
+    results: pd.DataFrame
+    rounds: pd.DataFrame
+    per_client: pd.DataFrame
+    config: str
+    environment: dict[str, Any]
+    splits: tuple[dict[str, list[str]], ...]
+
+    @property
+    def dimensions(self) -> list[str]:
+        """Label dimensions, in the order of the results."""
+        return list(dict.fromkeys(self.results["dimension"]))
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One test client's recording.
+
+    Attributes:
+        place: ``best``, ``median`` or ``worst`` among the test clients.
+        client: The client.
+        ccc: CCC of the shown prediction.
+        frame: Columns ``time`` (in the cohort's time unit), ``gold`` and ``predicted``; NaN where missing.
+    """
+
+    place: str
+    client: str
+    ccc: float
+    frame: pd.DataFrame
+
+
+def open_study(folder: str | Path) -> Study:
+    """Reads a study folder; only ``results.csv`` must be there.
+
+    Raises:
+        InputError: If there is no run with results, or a file is unreadable.
+    """
+    runs = tuple(run_folders(folder))
+    first = runs[0][2]
+    return Study(
+        runs=runs,
+        results=read_study(folder),
+        rounds=_tables(runs, "rounds.csv", ["round"]),
+        per_client=_tables(runs, "per_client.csv", ["round", "partition", "client", "dimension", "ccc"]),
+        config=_text(first / "config.yaml"),
+        environment=_object(first / "environment.json"),
+        splits=tuple(split for split in (_object(path / "split.json") for _, _, path in runs) if split),
+    )
+
+
+def _tables(runs: tuple[tuple[int, int, Path], ...], name: str, columns: list[str]) -> pd.DataFrame:
+    frames = [
+        _table(path / name, columns).assign(seed=seed, fold=fold)
+        for seed, fold, path in runs
+        if (path / name).is_file()
+    ]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[*columns, "seed", "fold"])
+
+
+def _table(path: Path, columns: list[str]) -> pd.DataFrame:
+    try:
+        frame = pd.read_csv(
+            path,
+            dtype={"client": str, "partition": str, "dimension": str},
+            keep_default_na=False,
+            na_values=["", "nan"],
+        )
+    except (ValueError, OSError) as error:
+        raise InputError(f"not a readable table: {error}", file=path) from error
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise InputError(f"expected a column {missing[0]!r}, found {', '.join(map(str, frame.columns))}", file=path)
+    return frame
+
+
+def _text(path: Path) -> str:
+    if not path.is_file():
+        return ""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (UnicodeDecodeError, OSError) as error:
+        raise InputError(f"expected readable UTF-8 text: {error}", file=path) from error
+
+
+def _object(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(_text(path) or "{}")
+    except json.JSONDecodeError as error:
+        raise InputError(f"not valid JSON: {error.msg}", file=path, line=error.lineno) from error
+    if not isinstance(content, dict):
+        raise InputError(f"expected a JSON object, found a {type(content).__name__}", file=path)
+    return content
+
+
+def overlapping_subjects(study: Study) -> list[str]:
+    """Subjects that a run both trained or chose on and tested on: empty where the study is subject-independent."""
+    overlap: set[str] = set()
+    for split in study.splits:
+        used = set(split.get("train", [])) | set(split.get("development", []))
+        overlap |= used & set(split.get("test", []))
+    return sorted(overlap)
+
+
+def traces(study: Study, dimension: str, method: str = "federated") -> list[Trace]:
+    """The best, median and worst test client of the first seed whose predictions were kept; fewer if there are fewer.
+
+    Raises:
+        InputError: If a table of predictions is unreadable or lacks a column.
+    """
+    seed = study.runs[0][0]
+    rows = study.results.query("method == @method and kind == 'measured' and dimension == @dimension and seed == @seed")
+    files = {(fold, path.stem): path for s, fold, run in study.runs if s == seed for path in _predictions(run, method)}
+    kept = rows[[(fold, client) in files for fold, client in zip(rows["fold"], rows["client"], strict=True)]]
+    kept = kept.sort_values(["ccc", "client"], ascending=[False, True]).reset_index(drop=True)
+    last = len(kept) - 1
+    places = {0: "best", last // 2: "median", last: "worst"} if last >= 2 else dict.fromkeys(range(last + 1), "test")
+    return [
+        Trace(place, row.client, float(row.ccc), _predicted(files[row.fold, row.client], dimension))
+        for row, place in ((kept.iloc[i], place) for i, place in places.items())
+    ]
+
+
+def _predictions(run: Path, method: str) -> list[Path]:
+    return sorted((run / "predictions" / method).glob("*.parquet"))
+
+
+def _predicted(path: Path, dimension: str) -> pd.DataFrame:
+    names = {"time": "time", dimension: "gold", f"{dimension}_predicted": "predicted"}
+    try:
+        frame = pd.read_parquet(path, columns=list(names))
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise InputError(f"expected a Parquet table with columns {', '.join(names)}: {error}", file=path) from error
+    return frame.rename(columns=names)

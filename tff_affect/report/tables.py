@@ -1,0 +1,160 @@
+"""The headline table: each method per client and pooled, with its interval and, on a SYNTHETIC cohort, its ceiling."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from tff_affect.atomic import replace_text
+from tff_affect.config import METHODS
+
+SYNTHETIC = "SYNTHETIC"
+PROTOCOL = "subject-independent: no test client took part in training"
+ABSENT = "-"
+
+
+def headline_records(summary: pd.DataFrame, synthetic: bool) -> list[dict[str, Any]]:
+    """One record per dimension and method, for ``--json`` and ``summary.csv``.
+
+    Args:
+        summary: As `tff_affect.evaluation.per_client.summarise` gives it.
+        synthetic: Whether the cohort is generated; every record says so.
+
+    Returns:
+        Records with ``dimension, method, ccc_mean, ccc_low, ccc_high, ccc_pooled, ccc_mean_sd, ccc_pooled_sd, clients,
+        constant_clients, seeds, folds, ceiling_mean, ceiling_pooled, synthetic``; None where a number is not defined.
+    """
+    records = []
+    for dimension in dict.fromkeys(summary["dimension"]):
+        rows = summary[summary["dimension"] == dimension]
+        measured = rows[rows["kind"] == "measured"].set_index("method")
+        ceilings = rows[rows["kind"] == "attainable"].set_index("method")
+        for method in (name for name in METHODS if name in measured.index):
+            numbers = measured.loc[method].drop(["kind", "dimension"]).to_dict() | _ceiling(ceilings, method)
+            values = {name: _plain(value) for name, value in numbers.items()}
+            records.append({"dimension": dimension, "method": method} | values | {"synthetic": synthetic})
+    return records
+
+
+def _ceiling(ceilings: pd.DataFrame, method: str) -> dict[str, float]:
+    """The method's own ceiling; where only one is known, it bounds every method."""
+    known = ceilings.loc[[method]] if method in ceilings.index else ceilings
+    names = {"ceiling_mean": "ccc_mean", "ceiling_pooled": "ccc_pooled"}
+    return {name: float(known[source].iloc[0]) if len(known) == 1 else np.nan for name, source in names.items()}
+
+
+def _plain(value: Any) -> int | float | None:
+    if isinstance(value, int | np.integer):
+        return int(value)
+    return float(value) if np.isfinite(value) else None
+
+
+def write_summary(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
+    """Writes ``summary.csv`` atomically; a number that is not defined is an empty cell.
+
+    Raises:
+        InputError: If it cannot be written there.
+    """
+    replace_text(path, pd.DataFrame(list(records)).to_csv(index=False, lineterminator="\n"))
+
+
+def number(value: float | None) -> str:
+    """A measure with three decimals; ``-`` where it is not defined."""
+    return ABSENT if value is None or not np.isfinite(value) else f"{value:.3f}"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """An interval in brackets; ``-`` where it is not defined."""
+    ends = number(low), number(high)
+    return ABSENT if ABSENT in ends else f"[{ends[0]}, {ends[1]}]"
+
+
+def headline_columns(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Headings that the records fill: ceilings only where one is known, spread over seeds only with several."""
+    columns = ["CCC per client", "95 % interval", "CCC pooled"]
+    if any(record["ceiling_mean"] is not None for record in records):
+        columns += ["ceiling per client", "ceiling pooled"]
+    if any(record["seeds"] > 1 for record in records):
+        columns += ["SD over seeds"]
+    return columns
+
+
+def headline_cells(record: Mapping[str, Any], columns: Sequence[str]) -> list[str]:
+    """A record's numbers as text, one per heading of `headline_columns`."""
+    cells = {
+        "CCC per client": number(record["ccc_mean"]),
+        "95 % interval": interval(record["ccc_low"], record["ccc_high"]),
+        "CCC pooled": number(record["ccc_pooled"]),
+        "ceiling per client": number(record["ceiling_mean"]),
+        "ceiling pooled": number(record["ceiling_pooled"]),
+        "SD over seeds": number(record["ccc_mean_sd"]),
+    }
+    return [cells[column] for column in columns]
+
+
+def headline_caption(records: Sequence[Mapping[str, Any]], protocol: str = PROTOCOL) -> str:
+    """What the numbers rest on: test clients, seeds, folds, protocol, and what each column means."""
+    clients = sorted({int(record["clients"]) for record in records})
+    counts = [
+        _count("-".join(map(str, dict.fromkeys((clients[0], clients[-1])))), "test client"),
+        _count(str(max(record["seeds"] for record in records)), "seed"),
+    ]
+    folds = max(record["folds"] for record in records)
+    counts.append(_count(str(folds), "fold") if folds > 1 else "one split")
+    text = (
+        f"{', '.join(counts)}; {protocol}. Per client: mean over test clients, with a 95 % bootstrap interval over "
+        "clients. Pooled: all frames of all test clients together. Local-only: each training client's own model, "
+        "applied to every test client, averaged."
+    )
+    flagged = [record for record in records if record["constant_clients"]]
+    if flagged:
+        methods = ", ".join(dict.fromkeys(record["method"] for record in flagged))
+        text += f" CCC of a constant series counts as 0 ({methods})."
+    if any(record["ceiling_mean"] is not None for record in records):
+        text += " Ceiling: the best attainable on this generated cohort."
+    return text
+
+
+def _count(number_text: str, noun: str) -> str:
+    return f"{number_text} {noun}" if number_text == "1" else f"{number_text} {noun}s"
+
+
+def headline_table(summary: pd.DataFrame, synthetic: bool, name: str = "", protocol: str = PROTOCOL) -> Table:
+    """The headline table for the terminal; it fits 100 columns and reads well without colour.
+
+    Args:
+        summary: As `tff_affect.evaluation.per_client.summarise` gives it.
+        synthetic: Whether the cohort is generated; the title then starts with SYNTHETIC.
+        name: The cohort's name, for the title.
+        protocol: How clients were split, for the caption.
+    """
+    records = headline_records(summary, synthetic)
+    columns = headline_columns(records)
+    title = "Concordance (CCC) on test clients" + (f", {name}" if name else "")
+    table = Table(
+        title=Text(f"{SYNTHETIC} data - {title}" if synthetic else title),
+        caption=Text(headline_caption(records, protocol) if records else "no results"),
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1),
+        collapse_padding=True,
+        pad_edge=False,
+    )
+    table.add_column("method", no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=column == "95 % interval", min_width=6)
+    for dimension, group in groupby(records, key=itemgetter("dimension")):
+        table.add_section()
+        table.add_row(Text(dimension, style="bold"))
+        for record in group:
+            table.add_row(f"  {record['method']}", *headline_cells(record, columns))
+    return table
