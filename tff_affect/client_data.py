@@ -1,0 +1,215 @@
+"""From a cohort to TensorFlow Federated clients.
+
+`stage_cohort` writes each subject's scaled sequence, delayed labels beside it, as raw float32 into a private folder. A
+client's dataset is then a graph that reads its own file and cuts it into windows, so that only client ids enter a
+federated process and the data are produced where the client is. NaN marks what is missing, and pads the last window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_federated as tff
+
+from tff_affect.cohort import Cohort, SubjectTable
+from tff_affect.config import DataConfig
+from tff_affect.errors import InputError
+
+_KEY_SEPARATOR = "#"
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Feature means and deviations, ``[features]`` each, in the unit of the features."""
+
+    mean: np.ndarray
+    deviation: np.ndarray
+
+    @classmethod
+    def of(cls, mean: np.ndarray, variance: np.ndarray) -> Scaling:
+        """From moments; a constant feature is centred and left unscaled."""
+        deviation = np.sqrt(np.maximum(variance, 0))
+        return cls(np.asarray(mean, np.float64), np.where(deviation > 1e-8, deviation, 1.0))
+
+    @classmethod
+    def of_subject(cls, table: SubjectTable) -> Scaling:
+        """From one subject's whole recording: uses no label, but all of the subject's features (transductive)."""
+        features = table.features.astype(np.float64)
+        return cls.of(np.nanmean(features, axis=0), np.nanvar(features, axis=0))
+
+    def apply(self, features: np.ndarray) -> np.ndarray:
+        """Standardises ``[frames, features]``; NaN stays NaN."""
+        return ((features - self.mean) / self.deviation).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class StagedCohort:
+    """Sequences ready for clients.
+
+    Attributes:
+        folder: Private folder with one ``<client>.f32`` per client, ``[frames, features + labels]``.
+        clients: Client ids: the cohort's subject identifiers.
+        features: Number of features.
+        labels: Names of the label dimensions.
+        delay: Frames by which the staged labels were moved towards the features.
+        data: Window settings.
+    """
+
+    folder: Path
+    clients: tuple[str, ...]
+    features: int
+    labels: tuple[str, ...]
+    delay: int
+    data: DataConfig
+
+    @property
+    def window_spec(self) -> tuple[tf.TensorSpec, tf.TensorSpec]:
+        """Type of one batch of windows: ``[batch, time, feature]`` and ``[batch, time, dimension]``."""
+        return (
+            tf.TensorSpec([None, self.data.window, self.features], tf.float32),
+            tf.TensorSpec([None, self.data.window, len(self.labels)], tf.float32),
+        )
+
+    def sequence(self, client: tf.Tensor | str) -> tf.Tensor:
+        """A client's whole sequence, ``[frames, features + labels]``; usable in a graph."""
+        file = tf.strings.join([str(self.folder), "/", client, ".f32"])
+        values = tf.io.decode_raw(tf.io.read_file(file), tf.float32)
+        return tf.reshape(values, [-1, self.features + len(self.labels)])
+
+    def gold(self, client: str) -> np.ndarray:
+        """A client's gold standard as it is scored, ``[frames, dimension]``: delayed, NaN where masked."""
+        return self.sequence(client).numpy()[:, self.features :]
+
+    def windows(self, client: tf.Tensor | str) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """A client's windows.
+
+        Returns:
+            Features ``[windows, time, feature]``, labels ``[windows, time, dimension]``, first frames ``[windows]``.
+        """
+        sequence = self.sequence(client)
+        window, hop = self.data.window, self.data.hop
+        frames = tf.shape(sequence)[0]
+        count = 1 + tf.maximum(0, -((window - frames) // hop))
+        padding = tf.maximum(0, (count - 1) * hop + window - frames)
+        sequence = tf.pad(sequence, [[0, padding], [0, 0]], constant_values=float("nan"))
+        starts = tf.range(count) * hop
+        cut = tf.gather(sequence, starts[:, tf.newaxis] + tf.range(window)[tf.newaxis, :])
+        cut = tf.ensure_shape(cut, [None, window, self.features + len(self.labels)])
+        return cut[:, :, : self.features], cut[:, :, self.features :], starts
+
+    def training_windows(self, client: tf.Tensor | str) -> tuple[tf.Tensor, tf.Tensor]:
+        """The windows with enough valid frames to learn from; features and labels."""
+        features, labels, _ = self.windows(client)
+        valid = tf.reduce_all(tf.math.is_finite(tf.concat([features, labels], axis=-1)), axis=-1)
+        share = tf.reduce_mean(tf.cast(valid, tf.float32), axis=-1)
+        keep = tf.logical_and(share >= self.data.minimum_valid, share > 0)
+        return tf.boolean_mask(features, keep), tf.boolean_mask(labels, keep)
+
+    def client_data(self) -> tff.simulation.datasets.ClientData:
+        """The cohort as TFF ``ClientData``: per client a dataset of single, unshuffled training windows."""
+
+        def dataset(client: tf.Tensor) -> tf.data.Dataset:
+            return tf.data.Dataset.from_tensor_slices(self.training_windows(client))
+
+        return tff.simulation.datasets.ClientData.from_clients_and_tf_fn(list(self.clients), dataset)
+
+    def training_computation(self, batch_size: int, epochs: int) -> tff.Computation:
+        """A computation from a `training_key` to the client's batches of a round, shuffled anew each epoch."""
+
+        @tff.tensorflow.computation(np.str_)
+        def training_dataset(key: tf.Tensor) -> tf.data.Dataset:
+            parts = tf.strings.split([key], _KEY_SEPARATOR).to_tensor()[0]
+            features, labels = self.training_windows(parts[0])
+            order = shuffled_order(tf.shape(features)[0], epochs, tf.strings.to_number(parts[1], tf.int64))
+            batches = tf.data.Dataset.from_tensor_slices(order)
+            batches = batches.flat_map(lambda epoch: tf.data.Dataset.from_tensor_slices(epoch).batch(batch_size))
+            return batches.map(lambda index: (tf.gather(features, index), tf.gather(labels, index)))
+
+        return training_dataset
+
+
+def shuffled_order(count: tf.Tensor | int, epochs: int, seed: tf.Tensor) -> tf.Tensor:
+    """Window order of each epoch, ``[epochs, count]``; a pure function of its arguments."""
+
+    def epoch_order(epoch: tf.Tensor) -> tf.Tensor:
+        return tf.random.experimental.stateless_shuffle(
+            tf.range(count), seed=tf.stack([seed, tf.cast(epoch, tf.int64)])
+        )
+
+    return tf.stack([epoch_order(tf.constant(epoch)) for epoch in range(epochs)])
+
+
+def average_windows(predictions: tf.Tensor, starts: tf.Tensor, frames: tf.Tensor | int) -> tf.Tensor:
+    """Averages overlapping windows back to frames.
+
+    Args:
+        predictions: ``[windows, time, dimension]``.
+        starts: First frame of each window, ``[windows]``.
+        frames: Frames of the sequence; predictions for padding beyond it are dropped.
+
+    Returns:
+        ``[frames, dimension]``.
+    """
+    window, dimensions = predictions.shape[1], predictions.shape[2]
+    frame = tf.reshape(starts[:, tf.newaxis] + tf.range(window)[tf.newaxis, :], [-1])
+    flat = tf.reshape(predictions, [-1, dimensions])
+    return tf.math.unsorted_segment_mean(flat, frame, tf.reduce_max(frame) + 1)[:frames]
+
+
+def training_key(client: str, seed: int) -> str:
+    """What enters a training round for a client: its id and the seed of its window order."""
+    return f"{client}{_KEY_SEPARATOR}{seed}"
+
+
+def check_windows(staged: StagedCohort, clients: Sequence[str]) -> None:
+    """Raises `InputError` for a training client without a single usable window."""
+    for client in clients:
+        if not int(tf.shape(staged.training_windows(client)[0])[0]):
+            raise InputError(
+                f"no window of {staged.data.window} frames has {staged.data.minimum_valid:.0%} valid frames; "
+                "shorten data.window, lower data.minimum_valid or leave the subject out",
+                subject=client,
+            )
+
+
+def stage_cohort(
+    cohort: Cohort, folder: Path, data: DataConfig, scaling_of: Callable[[str, SubjectTable], Scaling] | None = None
+) -> StagedCohort:
+    """Writes every subject's sequence into ``folder`` for clients to read.
+
+    Args:
+        cohort: The cohort.
+        folder: An existing private folder.
+        data: Scaling, delay and window settings.
+        scaling_of: Scaling by subject; by default each subject's own where ``data.scaling`` is ``subject``, else none.
+
+    Raises:
+        InputError: If the delay leaves a subject without labels.
+    """
+    delay = round(data.target_delay * cohort.manifest.frame_rate)
+    for subject in cohort.subjects:
+        table = cohort.load(subject)
+        features, labels = table.features, _delayed(table, delay)
+        if not np.isfinite(labels).any():
+            raise InputError(f"a target delay of {data.target_delay:g} leaves no label", subject=subject)
+        if scaling_of is not None:
+            features = scaling_of(subject, table).apply(features)
+        elif data.scaling == "subject":
+            features = Scaling.of_subject(table).apply(features)
+        np.concatenate([features, labels], axis=1).astype("<f4").tofile(folder / f"{subject}.f32")
+    manifest = cohort.manifest
+    return StagedCohort(folder, cohort.subjects, len(manifest.features), manifest.labels, delay, data)
+
+
+def _delayed(table: SubjectTable, delay: int) -> np.ndarray:
+    """Labels of valid frames moved ``delay`` frames earlier; NaN where there is none, or nothing to predict it from."""
+    labels = np.where(table.valid[:, None], table.labels, np.nan)
+    kept = max(0, table.frames - delay)
+    moved = np.full_like(labels, np.nan)
+    moved[:kept] = labels[delay : delay + kept]
+    seen = np.isfinite(table.features).all(axis=1)
+    return np.where(seen[:, None], moved, np.nan)

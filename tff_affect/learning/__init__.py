@@ -1,0 +1,1 @@
+"""Federated training, its baselines, and the worker that runs it."""

@@ -1,0 +1,48 @@
+"""Checkpoints of a training program, over TFF's own file manager. They hold weights and counters, never client data."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+from typing import Any
+
+import tensorflow_federated as tff
+
+_PREFIX = "round_"
+
+
+class Checkpoints:
+    """Numbered states in a folder; the newest three are kept.
+
+    Args:
+        folder: Made if it is not there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = Path(folder)
+        self._manager = tff.program.FileProgramStateManager(folder, _PREFIX, keep_total=3, keep_first=False)
+
+    def save(self, state: Any, version: int) -> None:
+        """Saves a structure of arrays; readers see all of it or nothing."""
+        asyncio.run(self._save(state, version))
+
+    async def _save(self, state: Any, version: int) -> None:
+        if version not in (await self._manager.get_versions() or []):
+            await self._manager.save(state, version)
+
+    def load_latest(self, structure: Any) -> tuple[Any, int] | None:
+        """The newest readable state with its number, shaped like ``structure``; None if there is none.
+
+        A damaged checkpoint is passed over for the one before it.
+        """
+        return asyncio.run(self._load_latest(structure))
+
+    async def _load_latest(self, structure: Any) -> tuple[Any, int] | None:
+        for version in sorted(await self._manager.get_versions() or [], reverse=True):
+            try:
+                return await self._manager.load(version, structure), version
+            # A damaged SavedModel raises whatever its reader stumbles on.
+            except Exception:
+                shutil.rmtree(self._folder / f"{_PREFIX}{version}", ignore_errors=True)
+        return None

@@ -1,0 +1,1 @@
+"""Recurrent Keras networks over action-unit sequences."""

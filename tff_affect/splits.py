@@ -1,0 +1,84 @@
+"""Splits by subject: nobody is in two partitions, and nothing is fitted before the split is made."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tff_affect.cohort import Cohort
+from tff_affect.config import SplitConfig
+from tff_affect.errors import InputError
+
+
+@dataclass(frozen=True)
+class Split:
+    """Subjects of each partition, in the cohort's order."""
+
+    train: tuple[str, ...]
+    development: tuple[str, ...]
+    test: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        everyone = [*self.train, *self.development, *self.test]
+        twice = sorted({s for s in everyone if everyone.count(s) > 1})
+        if twice:
+            raise InputError(f"the split puts subject {twice[0]} in two partitions")
+        for name, subjects in asdict(self).items():
+            if not subjects:
+                raise InputError(
+                    f"the split leaves no subject for {name}; the cohort needs more subjects or other shares"
+                )
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Everyone, training first."""
+        return (*self.train, *self.development, *self.test)
+
+    def write(self, file: Path) -> None:
+        """Writes the split as JSON."""
+        file.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+
+
+def make_splits(cohort: Cohort, config: SplitConfig) -> tuple[Split, ...]:
+    """The splits of a configuration: one, or one per fold.
+
+    Raises:
+        InputError: If the cohort is too small for the shares or folds, or has no partitions of its own.
+    """
+    subjects = cohort.subjects
+    if config.scheme == "fixed":
+        return (_fixed(cohort),)
+    shuffled = [subjects[i] for i in np.random.default_rng([config.seed, 1]).permutation(len(subjects))]
+    if config.scheme == "holdout":
+        tested = [shuffled[: max(1, round(config.test * len(subjects)))]]
+    else:
+        if config.folds > len(subjects):
+            raise InputError(f"split.folds: expected at most the {len(subjects)} subjects, found {config.folds}")
+        tested = [shuffled[fold :: config.folds] for fold in range(config.folds)]
+    return tuple(_around(subjects, test, config, fold) for fold, test in enumerate(tested))
+
+
+def _fixed(cohort: Cohort) -> Split:
+    def members(partition: str) -> tuple[str, ...]:
+        return tuple(s for s in cohort.subjects if cohort.entry(s).partition == partition)
+
+    if not members("train"):
+        raise InputError(
+            "the cohort has no partitions of its own; use split.scheme=holdout or k-fold", file=cohort.path
+        )
+    return Split(members("train"), members("development"), members("test"))
+
+
+def _around(subjects: tuple[str, ...], test: list[str], config: SplitConfig, fold: int) -> Split:
+    """The split whose test subjects are given; development subjects are drawn from the others."""
+    rest = [s for s in subjects if s not in set(test)]
+    order = np.random.default_rng([config.seed, 2, fold]).permutation(len(rest))
+    development = {rest[i] for i in order[: max(1, round(config.development * len(rest)))]}
+    return Split(
+        train=tuple(s for s in rest if s not in development),
+        development=tuple(s for s in rest if s in development),
+        test=tuple(s for s in subjects if s in set(test)),
+    )
