@@ -1,0 +1,50 @@
+"""What could be attained on a SYNTHETIC cohort, as rows beside the measured ones.
+
+The generative model is known, so is the best causal linear predictor of each subject. Centralised and federated
+training are bounded by the predictor that knows the test subject's own parameters; local-only by those that know one
+training subject's parameters and are applied to the test subject; the mean predictor by 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from data_prep.synthetic import synthetic_config_of
+from data_prep.synthetic_ceiling import apply_filter, own_filter
+from tff_affect.cohort import Cohort
+from tff_affect.evaluation.per_client import result_rows
+from tff_affect.metrics import SufficientStatistics
+from tff_affect.splits import Split
+
+Row = dict[str, object]
+
+
+def ceiling_of(cohort: Cohort) -> Callable[[Split], list[Row]] | None:
+    """The ceiling of a cohort that `data_prep.synthetic` made; None for any other, whose ceiling nobody knows."""
+    config = synthetic_config_of(cohort)
+    if config is None:
+        return None
+    index = {subject: i for i, subject in enumerate(cohort.subjects)}
+    dimensions = cohort.manifest.labels
+
+    def rows(split: Split) -> list[Row]:
+        filters = {s: own_filter(config, index[s]) for s in (*split.train, *split.test)}
+        found: list[Row] = []
+        for client in split.test:
+            table = cohort.load(client)
+            gold = np.where(table.valid[:, None], table.labels, np.nan)
+
+            def add(methods: tuple[str, ...], model: str, predicted: np.ndarray) -> None:
+                statistics = SufficientStatistics.from_series(gold, predicted)  # noqa: B023 - called in this turn only
+                for method in methods:
+                    found.extend(result_rows(method, "attainable", model, client, statistics, dimensions))  # noqa: B023
+
+            add(("mean predictor",), "", np.zeros_like(gold))
+            add(("centralised", "federated"), "", apply_filter(config, table, filters[client]))
+            for model in split.train:
+                add(("local-only",), model, apply_filter(config, table, filters[model]))
+        return found
+
+    return rows

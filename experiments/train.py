@@ -1,0 +1,69 @@
+"""Train, summarise, report: what ``tff-affect train`` and ``tff-affect demo`` run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from experiments.attainable import ceiling_of
+from tff_affect.cohort import Cohort
+from tff_affect.config import StudyConfig
+from tff_affect.evaluation.per_client import read_study, summarise
+from tff_affect.progress import Progress
+from tff_affect.report.html import write_report
+from tff_affect.report.study import CohortFacts
+from tff_affect.report.tables import headline_records, write_summary
+from tff_affect.run_folder import COHORT, read_json, write_json
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished study.
+
+    Attributes:
+        facts: Of its cohort.
+        summary: As `tff_affect.evaluation.per_client.summarise` gives it.
+        records: Of the headline table.
+        report: The HTML file.
+    """
+
+    facts: CohortFacts
+    summary: pd.DataFrame
+    records: list[dict[str, Any]]
+    report: Path
+
+
+def train(config: StudyConfig, folder: Path, resume: bool = False, progress: Progress | None = None) -> Outcome:
+    """Runs or resumes a study and writes ``summary.csv`` and ``report.html`` into its folder.
+
+    Raises:
+        InputError: For anything wrong with cohort, configuration or folder.
+    """
+    # TensorFlow is imported here: what is wrong with the cohort is said first, and fast.
+    cohort = Cohort.open(config.data.cohort)
+    from tff_affect.study import run_study
+
+    run_study(config, folder, resume, progress, ceiling_of(cohort))
+    manifest = cohort.manifest
+    facts = CohortFacts(
+        manifest.name, manifest.synthetic, len(cohort.subjects), manifest.frame_rate, manifest.time_unit
+    )
+    write_json(folder / COHORT, vars(facts))
+    return evaluate(folder)
+
+
+def evaluate(folder: Path) -> Outcome:
+    """Summarises a study from its run folders and writes table and report anew.
+
+    Raises:
+        InputError: If the folder holds no finished run.
+    """
+    results = read_study(folder)
+    facts = CohortFacts(**read_json(folder / COHORT))
+    summary = summarise(results, list(dict.fromkeys(results["dimension"])))
+    records = headline_records(summary, facts.synthetic)
+    write_summary(folder / "summary.csv", records)
+    return Outcome(facts, summary, records, write_report(folder, facts))

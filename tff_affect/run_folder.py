@@ -1,0 +1,142 @@
+"""The run folder: the one place that knows its layout.
+
+A run is one seed on one split. A study of several seeds or folds holds one run folder for each, named ``seed-0``,
+``seed-0_fold-1`` and so on; a study of one run is that run's folder itself.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import json
+import os
+import platform
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tff_affect.atomic import replace_bytes, replace_text
+from tff_affect.errors import InputError
+
+CONFIG, ENVIRONMENT, SPLIT, STUDY = "config.yaml", "environment.json", "split.json", "study.json"
+COHORT = "cohort_facts.json"
+_RECORDED_PACKAGES = (
+    "tensorflow",
+    "tensorflow-federated",
+    "tensorflow-privacy",
+    "keras",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scipy",
+)
+
+
+def environment() -> dict[str, Any]:
+    """Versions and hardware that a result depends on; no names of machine or user."""
+    from tff_affect import __version__
+
+    packages = {name: metadata.version(name) for name in _RECORDED_PACKAGES}
+    return {
+        "tff_affect": __version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        **packages,
+    }
+
+
+class RunFolder:
+    """Files of one run.
+
+    Args:
+        path: Made if it is not there.
+        dimensions: Names of the label dimensions.
+    """
+
+    def __init__(self, path: Path, dimensions: Sequence[str]) -> None:
+        self.path = Path(path)
+        self.dimensions = tuple(dimensions)
+        self.path.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the federated training's checkpoints."""
+        return self.path / "checkpoints"
+
+    def write_weights(self, method: str, weights: Iterable[np.ndarray]) -> None:
+        """Writes a method's final weights as ``weights/<method>.npz``, in Keras order."""
+        stream = io.BytesIO()
+        np.savez(stream, *weights)
+        file = self.path / "weights" / f"{method}.npz"
+        file.parent.mkdir(exist_ok=True)
+        replace_bytes(file, stream.getvalue())
+
+    def write_predictions(
+        self, method: str, client: str, time: np.ndarray, gold: np.ndarray, predicted: np.ndarray
+    ) -> None:
+        """Writes ``predictions/<method>/<client>.parquet``.
+
+        Args:
+            method: Who predicted.
+            client: Whose sequence.
+            time: ``[frames]``, in the cohort's time unit.
+            gold: ``[frames, dimension]``, NaN where not scored.
+            predicted: ``[frames, dimension]``.
+        """
+        columns = {"time": pa.array(time)}
+        for i, dimension in enumerate(self.dimensions):
+            columns[dimension] = pa.array(gold[:, i].astype(np.float32))
+            columns[f"{dimension}_predicted"] = pa.array(predicted[:, i].astype(np.float32))
+        stream = io.BytesIO()
+        pq.write_table(pa.table(columns), stream, compression="zstd")
+        file = self.path / "predictions" / method / f"{client}.parquet"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        replace_bytes(file, stream.getvalue())
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps a second driver out of the folder.
+
+        Raises:
+            InputError: If another process works on this run.
+        """
+        with open(self.path / ".lock", "w", encoding="utf-8") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise InputError(
+                    "another process is working on this run; wait for it or stop it", file=self.path
+                ) from error
+            yield
+
+
+def read_predictions(file: Path) -> pd.DataFrame:
+    """Reads what `RunFolder.write_predictions` wrote."""
+    return pq.read_table(file).to_pandas()
+
+
+def write_json(file: Path, content: Any) -> None:
+    """Writes readable JSON, all of it or nothing."""
+    replace_text(file, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_json(file: Path) -> Any:
+    """Reads JSON.
+
+    Raises:
+        InputError: If the file is missing or no JSON.
+    """
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError("the file is missing; expected a finished study", file=file) from error
+    except ValueError as error:
+        raise InputError("not valid JSON", file=file) from error

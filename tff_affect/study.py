@@ -1,0 +1,120 @@
+"""A study: every way of training, over seeds and folds, into one folder that survives being cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from tff_affect.client_data import check_windows
+from tff_affect.cohort import Cohort
+from tff_affect.config import METHODS, StudyConfig, save_config
+from tff_affect.errors import InputError
+from tff_affect.evaluation.per_client import RESULTS, read_results, write_results
+from tff_affect.learning.runtime import local_runtime
+from tff_affect.learning.scaling import stage_for_split
+from tff_affect.methods import Learners, Row, Run
+from tff_affect.progress import Progress
+from tff_affect.run_folder import CONFIG, ENVIRONMENT, SPLIT, STUDY, RunFolder, environment, read_json, write_json
+from tff_affect.splits import Split, make_splits
+from tff_affect.staging import staging_folder
+
+Ceiling = Callable[[Split], list[Row]]
+
+
+def run_study(
+    config: StudyConfig,
+    folder: Path,
+    resume: bool = False,
+    progress: Progress | None = None,
+    ceiling: Ceiling | None = None,
+) -> list[Path]:
+    """Runs, or continues, a study.
+
+    Args:
+        config: What to run.
+        folder: Where; new, or with ``resume`` that of the same study.
+        resume: Continue what is there.
+        progress: Shows how far it is.
+        ceiling: For a SYNTHETIC cohort: rows of kind ``attainable`` for a split's test clients.
+
+    Returns:
+        The run folders.
+
+    Raises:
+        InputError: For anything wrong with the cohort, the configuration or the folder; nothing is written then.
+    """
+    cohort = Cohort.open(config.data.cohort)
+    splits = make_splits(cohort, config.split)
+    facts = {"cohort": cohort.content_sha256, **asdict(replace(config, data=replace(config.data, cohort="")))}
+    _check_folder(folder, facts, resume)
+    runs: list[Path] = []
+    learners: Learners | None = None
+    with staging_folder() as private, local_runtime():
+        for fold, split in enumerate(splits):
+            if learners is None or config.data.scaling == "federated":
+                place = private / str(fold)
+                place.mkdir(mode=0o700)
+                learners = Learners.build(stage_for_split(cohort, place, config.data, split.train), config)
+            check_windows(learners.staged, split.train)
+            _start_folder(folder, config, facts)
+            for seed in config.seeds:
+                name = _run_name(config, splits, seed, fold)
+                run_folder = RunFolder(folder / name, cohort.manifest.labels)
+                run = Run(name or "run", config, seed, split, cohort, learners, run_folder, progress or Progress())
+                _finish(run, ceiling)
+                runs.append(run_folder.path)
+    return runs
+
+
+def _run_name(config: StudyConfig, splits: Sequence[Split], seed: int, fold: int) -> str:
+    if len(splits) > 1:
+        return f"seed-{seed}_fold-{fold}"
+    return f"seed-{seed}" if len(config.seeds) > 1 else ""
+
+
+def _check_folder(folder: Path, facts: dict[str, Any], resume: bool) -> None:
+    """Raises `InputError` unless the folder is new, or holds this very study and may be resumed."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not resume:
+        raise InputError("the folder is not empty; name a new one, or add --resume to continue a study", file=folder)
+    file = folder / STUDY
+    if not file.is_file():
+        raise InputError("there is no study to resume here", file=folder)
+    found = dict(read_json(file))
+    differing = [key for key in facts if found.get(key) != facts[key]]
+    if differing:
+        raise InputError(
+            f"the study here was started with another setting of {differing[0]!r}; "
+            "resume it unchanged, or name a new folder",
+            file=folder,
+        )
+
+
+def _start_folder(folder: Path, config: StudyConfig, facts: dict[str, Any]) -> None:
+    if (folder / STUDY).is_file():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    save_config(config, folder / CONFIG)
+    write_json(folder / ENVIRONMENT, environment())
+    write_json(folder / STUDY, facts)
+
+
+def _finish(run: Run, ceiling: Ceiling | None) -> None:
+    """Computes the methods of a run that are not in its results yet."""
+    file = run.folder.path / RESULTS
+    with run.folder.locked():
+        run.split.write(run.folder.path / SPLIT)
+        rows: list[Row] = read_results(file).to_dict("records") if file.is_file() else []  # type: ignore[assignment]
+        done = {row["method"] for row in rows if row["kind"] == "measured"}
+        if ceiling is not None and not done:
+            rows = [row for row in ceiling(run.split) if row["method"] in run.config.methods]
+        for method in (m for m in METHODS if m in run.config.methods and m not in done):
+            rows += run.rows(method)
+            write_results(file, sorted(rows, key=_row_order))
+
+
+def _row_order(row: Mapping[str, Any]) -> tuple[int, str, str, str]:
+    return METHODS.index(row["method"]), row["kind"], row["model"], row["client"]
