@@ -28,6 +28,8 @@ app = typer.Typer(
 data_app = typer.Typer(help="Look at sources, convert them to cohorts, generate SYNTHETIC ones.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
+_INTERRUPTED = 130
+
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the table as JSON.")]
 Out = Annotated[Path, typer.Argument(help="The folder to write; it must be new or empty.")]
@@ -43,11 +45,16 @@ def main() -> None:
     except AffectError as error:
         print(f"tff-affect: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("tff-affect: interrupted; 'tff-affect train ... --resume' continues a study", file=sys.stderr)
-        sys.exit(130)
     except BrokenPipeError:
         sys.exit(1)
+    except OSError as error:
+        print(f"tff-affect: {error}", file=sys.stderr)
+        sys.exit(1)
+    except SystemExit as end:
+        # Typer makes this of Ctrl-C, and says nothing.
+        if end.code == _INTERRUPTED:
+            print("tff-affect: interrupted; 'tff-affect train ... --resume' continues a study", file=sys.stderr)
+        raise
 
 
 def _version(wanted: bool) -> None:
@@ -113,10 +120,15 @@ def train(
     from tff_affect.progress import make_progress
 
     settings = list(override or [])
-    settings += [f"data.cohort={cohort}"] if cohort is not None else []
+    settings += [_cohort_setting(cohort)] if cohort is not None else []
     settings += [f"seeds={list(range(seeds))}"] if seeds is not None else []
     settings += ["split.scheme=k-fold", f"split.folds={folds}"] if folds is not None else []
     _show(run(load_config(config, settings), out, resume, make_progress(quiet)), as_json)
+
+
+def _cohort_setting(cohort: Path) -> str:
+    """Quoted, since a setting's value is YAML: a folder may be called ``2021`` or ``a #1``."""
+    return f"data.cohort={json.dumps(str(cohort), ensure_ascii=False)}"
 
 
 @app.command()
@@ -148,7 +160,7 @@ def split(
     from tff_affect.config import load_config
     from tff_affect.splits import make_splits
 
-    config = load_config(None, [*(override or []), f"data.cohort={cohort}"])
+    config = load_config(None, [*(override or []), _cohort_setting(cohort)])
     rows = [{"fold": fold, **asdict(s)} for fold, s in enumerate(make_splits(Cohort.open(cohort), config.split))]
     texts = [{k: " ".join(v) if isinstance(v, tuple) else v for k, v in row.items()} for row in rows]
     _print_rows(rows if as_json else texts, as_json)

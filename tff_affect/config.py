@@ -6,10 +6,12 @@ by OmegaConf and is never re-assembled by hand: what needs a setting gets the pa
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tff_affect.atomic import replace_text
 from tff_affect.errors import InputError
 
 SCALINGS = ("subject", "federated", "none")
@@ -27,12 +29,13 @@ def _choice(name: str, value: str, choices: tuple[str, ...]) -> None:
 
 
 def _at_least(name: str, value: float, least: float) -> None:
-    if not value >= least:
-        raise InputError(f"{name}: expected at least {least:g}, found {value:g}")
+    if not least <= value < math.inf:
+        finite = " and finite" if value == math.inf else ""
+        raise InputError(f"{name}: expected at least {least:g}{finite}, found {value:g}")
 
 
 def _above_zero(name: str, value: float) -> None:
-    if not value > 0:
+    if not 0 < value < math.inf:
         raise InputError(f"{name}: expected a number above 0, found {value:g}")
 
 
@@ -91,6 +94,7 @@ class SplitConfig:
     def __post_init__(self) -> None:
         _choice("split.scheme", self.scheme, SPLIT_SCHEMES)
         _at_least("split.folds", self.folds, 2)
+        _at_least("split.seed", self.seed, 0)
         for name in ("development", "test"):
             if not 0 < getattr(self, name) < 1:
                 raise InputError(f"split.{name}: expected a share between 0 and 1, found {getattr(self, name):g}")
@@ -231,7 +235,8 @@ def load_config(file: str | Path | None, overrides: list[str] | None = None) -> 
             raise InputError("data.cohort: name the cohort's folder", file=file)
         return OmegaConf.to_object(config)  # type: ignore[return-value]
     except (OmegaConfBaseException, yaml.YAMLError) as error:
-        raise InputError(f"the configuration is wrong: {str(error).splitlines()[0]}", file=file) from error
+        place = getattr(error, "full_key", None) or "the configuration is wrong"
+        raise InputError(f"{place}: {str(error).splitlines()[0]}", file=file) from error
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:
@@ -253,4 +258,4 @@ def save_config(config: StudyConfig, file: Path) -> None:
     """Writes the resolved configuration as YAML."""
     import yaml
 
-    file.write_text(yaml.safe_dump(asdict(config), sort_keys=False), encoding="utf-8")
+    replace_text(file, yaml.safe_dump(asdict(config), sort_keys=False))

@@ -20,7 +20,18 @@ def _masked(gold: tf.Tensor, predicted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor
     return tf.where(weight, gold, zero), tf.where(weight, predicted, zero), tf.cast(weight, gold.dtype)
 
 
-class MaskedMeanSquaredError(tf.keras.losses.Loss):
+class _BatchLoss(tf.keras.losses.Loss):
+    """A loss that is one number for a batch.
+
+    Keras would multiply it by the mask that predictions carry, and so turn it into ``[batch, time]``; frames are masked
+    here, by their targets.
+    """
+
+    def __call__(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: None = None) -> tf.Tensor:
+        return self.call(y_true, y_pred)
+
+
+class MaskedMeanSquaredError(_BatchLoss):
     """Mean squared error over the valid frames of a batch; 0 where a batch has none."""
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
@@ -29,7 +40,7 @@ class MaskedMeanSquaredError(tf.keras.losses.Loss):
         return tf.math.divide_no_nan(tf.reduce_sum(tf.square(gold - predicted)), tf.reduce_sum(weight))
 
 
-class MaskedConcordanceLoss(tf.keras.losses.Loss):
+class MaskedConcordanceLoss(_BatchLoss):
     """One minus Lin's concordance correlation coefficient, mean over dimensions.
 
     CCC = 2 cov / (var_gold + var_predicted + (mean_gold - mean_predicted)^2) with population moments over all valid
@@ -61,4 +72,4 @@ def build_loss(name: str) -> tf.keras.losses.Loss:
     """
     if name not in LOSSES:
         raise InputError(f"training.loss: expected one of {', '.join(LOSSES)}, found {name!r}")
-    return LOSSES[name](reduction=tf.keras.losses.Reduction.NONE, name=name)
+    return LOSSES[name](name=name)

@@ -30,8 +30,15 @@ def staging_folder() -> Iterator[Path]:
 def _sweep(parent: Path) -> None:
     for folder in parent.glob(f"{_PREFIX}*"):
         match = re.fullmatch(rf"{_PREFIX}(\d+)-\w+", folder.name)
-        if match and not folder.is_symlink() and folder.stat().st_uid == os.getuid() and not _alive(int(match[1])):
+        if match and not _alive(int(match[1])) and _is_own(folder):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_own(folder: Path) -> bool:
+    try:
+        return not folder.is_symlink() and folder.stat().st_uid == os.getuid()
+    except FileNotFoundError:  # another driver swept it meanwhile
+        return False
 
 
 def _alive(pid: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -76,6 +77,7 @@ def _run_name(config: StudyConfig, splits: Sequence[Split], seed: int, fold: int
 
 def _check_folder(folder: Path, facts: dict[str, Any], resume: bool) -> None:
     """Raises `InputError` unless the folder is new, or holds this very study and may be resumed."""
+    _require_writable(folder)
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     if not resume:
@@ -83,7 +85,9 @@ def _check_folder(folder: Path, facts: dict[str, Any], resume: bool) -> None:
     file = folder / STUDY
     if not file.is_file():
         raise InputError("there is no study to resume here", file=folder)
-    found = dict(read_json(file))
+    found = read_json(file)
+    if not isinstance(found, dict):
+        raise InputError("expected the settings of a study", file=file)
     differing = [key for key in facts if found.get(key) != facts[key]]
     if differing:
         raise InputError(
@@ -93,13 +97,24 @@ def _check_folder(folder: Path, facts: dict[str, Any], resume: bool) -> None:
         )
 
 
+def _require_writable(folder: Path) -> None:
+    place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not (place.is_dir() and os.access(place, os.W_OK)):
+        raise InputError("cannot write here; name a folder that can be made or is yours", file=folder)
+
+
 def _start_folder(folder: Path, config: StudyConfig, facts: dict[str, Any]) -> None:
-    if (folder / STUDY).is_file():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    save_config(config, folder / CONFIG)
-    write_json(folder / ENVIRONMENT, environment())
-    write_json(folder / STUDY, facts)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write here: {error.strerror}", file=folder) from error
+    # First what a study is known by: a driver that is killed between two of these files can be resumed.
+    if not (folder / STUDY).is_file():
+        write_json(folder / STUDY, facts)
+    if not (folder / CONFIG).is_file():
+        save_config(config, folder / CONFIG)
+    if not (folder / ENVIRONMENT).is_file():
+        write_json(folder / ENVIRONMENT, environment())
 
 
 def _finish(run: Run, ceiling: Ceiling | None) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import grpc
 import portpicker
+import tensorflow as tf
 import tensorflow_federated as tff
 
 from tff_affect.errors import RunError
@@ -116,6 +117,9 @@ def local_runtime(config: RuntimeConfig | None = None) -> Iterator[Worker]:
     """Runs TFF computations of the block on an own worker of this machine.
 
     Must be entered in the main thread: the worker is tied to the thread that starts it.
+
+    Raises:
+        RunError: If a computation of the block fails.
     """
     worker = Worker(config or RuntimeConfig())
 
@@ -135,5 +139,13 @@ def local_runtime(config: RuntimeConfig | None = None) -> Iterator[Worker]:
         worker.stub()
         with tff.framework.get_context_stack().install(context):
             yield worker
+    except (grpc.RpcError, tf.errors.OpError) as error:
+        raise RunError(f"a computation failed: {_reason(error)}; mend that and resume") from error
     finally:
         worker.stop()
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what TensorFlow or the worker said."""
+    said = error.details() if isinstance(error, grpc.Call) else getattr(error, "message", None)
+    return str(said or error).strip().split("\n")[0]
