@@ -9,6 +9,7 @@ from data_prep.synthetic import write_synthetic_cohort
 from data_prep.synthetic_model import SyntheticConfig
 from experiments.train import Outcome, train
 from tff_affect.config import load_config
+from tff_affect.errors import InputError
 from tff_affect.progress import Progress
 
 COHORT = SyntheticConfig(frame_rate=2.5)
@@ -20,6 +21,8 @@ def demo(folder: Path, progress: Progress | None = None) -> Outcome:
     Raises:
         InputError: If the folder holds something already.
     """
+    if folder.is_dir() and any(folder.iterdir()):
+        raise InputError("the folder is not empty; name a new one", file=folder)
     cohort = write_synthetic_cohort(folder / "cohort", COHORT)
     with resources.as_file(resources.files("experiments") / "configs" / "demo.yaml") as file:
         config = load_config(file, [f"data.cohort={cohort.path}"])

@@ -151,6 +151,8 @@ class TrainingConfig:
         batch_size: Windows per step.
         loss: ``ccc`` (1 - CCC over a batch's valid frames, mean over dimensions) or ``mse``.
         client_optimizer: ``sgd`` or ``adam``, fresh each round.
+        baseline_optimizer: What centralised and local-only training use; None for ``client_optimizer``. A rate that
+            suits a few local steps seldom suits a centralised run: choose each on development clients.
         server_optimizer: ``sgd`` with learning rate 1 and no momentum is FedAvg.
         proximal_strength: FedProx's mu; 0 is FedAvg.
         weighting: ``windows`` (by number of training windows) or ``uniform``.
@@ -165,6 +167,7 @@ class TrainingConfig:
     batch_size: int = 16
     loss: str = "ccc"
     client_optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig("adam", 0.005))
+    baseline_optimizer: OptimizerConfig | None = None
     server_optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     proximal_strength: float = 0.0
     weighting: str = "windows"

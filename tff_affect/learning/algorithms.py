@@ -13,6 +13,7 @@ import tensorflow_federated as tff
 
 from tff_affect.client_data import StagedCohort
 from tff_affect.config import ModelConfig, OptimizerConfig, TrainingConfig
+from tff_affect.learning.proximal import ProximalOptimizer
 from tff_affect.losses import build_loss
 from tff_affect.models.registry import build_model
 
@@ -58,17 +59,16 @@ def build_federated_averaging(
         "windows": tff.learning.ClientWeighting.NUM_EXAMPLES,
         "uniform": tff.learning.ClientWeighting.UNIFORM,
     }
-    options = {
-        "client_optimizer_fn": build_optimizer(training.client_optimizer),
-        "server_optimizer_fn": build_optimizer(training.server_optimizer),
-        "client_weighting": weightings[training.weighting],
-        "loop_implementation": _LOOP,
-    }
-    model_fn = build_model_fn(staged, model, training)
+    client_optimizer = build_optimizer(training.client_optimizer)
     if training.proximal_strength > 0:
-        process = tff.learning.algorithms.build_weighted_fed_prox(model_fn, training.proximal_strength, **options)
-    else:
-        process = tff.learning.algorithms.build_weighted_fed_avg(model_fn, **options)
+        client_optimizer = ProximalOptimizer(client_optimizer, training.proximal_strength)
+    process = tff.learning.algorithms.build_weighted_fed_avg(
+        build_model_fn(staged, model, training),
+        client_optimizer_fn=client_optimizer,
+        server_optimizer_fn=build_optimizer(training.server_optimizer),
+        client_weighting=weightings[training.weighting],
+        loop_implementation=_LOOP,
+    )
     return tff.simulation.compose_dataset_computation_with_learning_process(
         staged.training_computation(training.batch_size, training.local_epochs), process
     )

@@ -2,8 +2,8 @@
 
 `Trainer` trains one Keras network in this process. Centralised training gives it the windows of all training clients,
 local-only training those of one client. Loss, initial weights, optimizer,
-passes over the data and early stopping are those of the federated run; only the optimizer's state is kept from
-pass to pass, since nothing interrupts it.
+passes over the data and early stopping are those of the federated run, unless the configuration names an optimizer of
+their own; the optimizer's state is kept from pass to pass, since nothing interrupts it.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Trainer:
         self._training = training
         self._model = build_model(model, staged.data.window, staged.features, len(staged.labels))
         self._loss = build_loss(training.loss)
-        self._optimizer = build_optimizer(training.client_optimizer)
+        self._optimizer = build_optimizer(training.baseline_optimizer or training.client_optimizer)
         self._sequence = lru_cache(maxsize=64)(self._read_sequence)
 
     @tf.function

@@ -1,0 +1,133 @@
+"""The identities that federated averaging must keep."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy_lstm
+import pytest
+import tensorflow_federated as tff
+from staged_clients import FEATURES, LABELS, WINDOW, staged_clients
+
+from tff_affect.client_data import StagedCohort, training_key
+from tff_affect.config import ModelConfig, OptimizerConfig, TrainingConfig
+from tff_affect.learning.algorithms import build_federated_averaging, build_model_fn, build_optimizer
+from tff_affect.learning.baselines import Budget, Trainer
+from tff_affect.learning.proximal import ProximalOptimizer
+from tff_affect.models.registry import initial_weights
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("runtime")]
+
+RATE = 0.1
+MODEL = ModelConfig("lstm", units=5)
+SGD = OptimizerConfig("sgd", RATE)
+WINDOWS = {"P1": 1, "P2": 3, "P3": 6}
+
+
+def training(**changes: object) -> TrainingConfig:
+    return TrainingConfig(**{"batch_size": 8, "loss": "mse", "client_optimizer": SGD, **changes})
+
+
+def weights() -> list[np.ndarray]:
+    return initial_weights(MODEL, WINDOW, FEATURES, len(LABELS), seed=3)
+
+
+def after(process: tff.learning.templates.LearningProcess, start: list, clients: list[str], rounds: int = 1) -> list:
+    state = process.set_model_weights(process.initialize(), tff.learning.models.ModelWeights(start, []))
+    for number in range(rounds):
+        state = process.next(state, [training_key(client, number) for client in clients]).state
+    return list(process.get_model_weights(state).trainable)
+
+
+def difference(a: list, b: list) -> float:
+    return max(float(np.abs(x - y).max()) for x, y in zip(a, b, strict=True))
+
+
+@pytest.fixture
+def staged(tmp_path: Path) -> StagedCohort:
+    return staged_clients(tmp_path, WINDOWS)
+
+
+@pytest.mark.parametrize("loss", ["mse", "ccc"])
+@pytest.mark.parametrize("model", ["lstm", "gru"])
+def test_one_client_and_one_batch_is_a_centralised_step(tmp_path: Path, loss: str, model: str) -> None:
+    staged = staged_clients(tmp_path, {"P1": 5}, missing=0.1)
+    config, model_config = training(loss=loss), ModelConfig(model, units=5)
+    process = build_federated_averaging(staged, model_config, config)
+    start = initial_weights(model_config, WINDOW, FEATURES, len(LABELS), seed=3)
+    federated = after(process, start, ["P1"])
+    central = Trainer(staged, model_config, config).fit(start, ["P1"], 0, Budget(1, 1, 0), lambda w: 0.0)
+    assert difference(federated, central) < 1e-6
+    assert difference(federated, start) > 1e-4
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_aggregate_is_the_weighted_mean_of_client_updates(staged: StagedCohort, epochs: int) -> None:
+    process = build_federated_averaging(staged, MODEL, training(local_epochs=epochs))
+    start = weights()
+    federated = after(process, start, list(WINDOWS))
+    updated = []
+    for client in WINDOWS:
+        features, labels = (part.numpy().astype(np.float64) for part in staged.training_windows(client))
+        updated.append(numpy_lstm.sgd(start, features, labels, RATE, epochs))
+    expected = [np.average(tensors, axis=0, weights=list(WINDOWS.values())) for tensors in zip(*updated, strict=True)]
+    assert difference(federated, expected) < 1e-6
+    uniform = [np.mean(tensors, axis=0) for tensors in zip(*updated, strict=True)]
+    assert difference(federated, uniform) > 1e-4
+
+
+def test_uniform_weighting_counts_every_client_once(staged: StagedCohort) -> None:
+    federated = after(build_federated_averaging(staged, MODEL, training(weighting="uniform")), weights(), list(WINDOWS))
+    cut = {c: [p.numpy().astype(np.float64) for p in staged.training_windows(c)] for c in WINDOWS}
+    updated = [numpy_lstm.sgd(weights(), *cut[client], RATE, 1) for client in WINDOWS]
+    assert difference(federated, [np.mean(tensors, axis=0) for tensors in zip(*updated, strict=True)]) < 1e-6
+
+
+def test_client_order_does_not_matter(staged: StagedCohort) -> None:
+    process = build_federated_averaging(staged, MODEL, training(batch_size=2, local_epochs=2))
+    forwards, backwards = (after(process, weights(), clients, 2) for clients in (list(WINDOWS), list(WINDOWS)[::-1]))
+    assert difference(forwards, backwards) < 1e-7
+
+
+def test_fedprox_without_proximal_term_is_fedavg(staged: StagedCohort) -> None:
+    config = training(batch_size=2, local_epochs=2)
+    proximal = tff.learning.algorithms.build_weighted_fed_avg(
+        build_model_fn(staged, MODEL, config),
+        client_optimizer_fn=ProximalOptimizer(build_optimizer(config.client_optimizer), 0.0),
+        server_optimizer_fn=build_optimizer(config.server_optimizer),
+        loop_implementation=tff.learning.LoopImplementation.DATASET_ITERATOR,
+    )
+    proximal = tff.simulation.compose_dataset_computation_with_learning_process(
+        staged.training_computation(config.batch_size, config.local_epochs), proximal
+    )
+    plain = build_federated_averaging(staged, MODEL, config)
+    clients = list(WINDOWS)
+    assert difference(after(proximal, weights(), clients, 2), after(plain, weights(), clients, 2)) < 1e-7
+
+
+def test_fedprox_pulls_clients_towards_the_server(staged: StagedCohort) -> None:
+    config = training(local_epochs=4, proximal_strength=3.0)
+    found = after(build_federated_averaging(staged, MODEL, config), weights(), list(WINDOWS))
+    updated = []
+    for client in WINDOWS:
+        features, labels = (part.numpy().astype(np.float64) for part in staged.training_windows(client))
+        updated.append(numpy_lstm.sgd(weights(), features, labels, RATE, 4, proximal_strength=3.0))
+    expected = [np.average(tensors, axis=0, weights=list(WINDOWS.values())) for tensors in zip(*updated, strict=True)]
+    assert difference(found, expected) < 1e-6
+    free = after(build_federated_averaging(staged, MODEL, training(local_epochs=4)), weights(), list(WINDOWS))
+    assert difference(found, weights()) < 0.8 * difference(free, weights())
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        OptimizerConfig("sgd", 1.0, momentum=0.9),
+        OptimizerConfig("adam", 0.01),
+        OptimizerConfig("yogi", 0.01),
+        OptimizerConfig("adagrad", 0.01),
+    ],
+)
+def test_server_optimizers_move_the_model(staged: StagedCohort, server: OptimizerConfig) -> None:
+    process = build_federated_averaging(staged, MODEL, training(server_optimizer=server))
+    found = after(process, weights(), list(WINDOWS), 2)
+    assert all(np.isfinite(w).all() for w in found)
+    assert difference(found, weights()) > 1e-4

@@ -1,0 +1,137 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+from staged_clients import FEATURES, WINDOW, staged_clients
+
+from tff_affect.client_data import (
+    Scaling,
+    average_windows,
+    check_windows,
+    shuffled_order,
+    stage_cohort,
+)
+from tff_affect.cohort import Cohort
+from tff_affect.config import DataConfig
+from tff_affect.errors import InputError
+from tff_affect.learning.runtime import local_runtime
+
+
+def data(**changes: object) -> DataConfig:
+    return DataConfig(**{"cohort": "tests", "window": 20, "hop": 20, **changes})  # type: ignore[arg-type]
+
+
+def test_subject_scaling_standardises_each_subject(tmp_path: Path, small_cohort: Cohort) -> None:
+    staged = stage_cohort(small_cohort, tmp_path, data())
+    for subject in small_cohort.subjects:
+        features = staged.sequence(subject).numpy()[:, :3].astype(np.float64)
+        np.testing.assert_allclose(np.nanmean(features, axis=0), 0, atol=1e-5)
+        np.testing.assert_allclose(np.nanstd(features, axis=0), 1, atol=1e-5)
+        np.testing.assert_array_equal(np.isnan(features), np.isnan(small_cohort.load(subject).features))
+
+
+def test_a_constant_feature_is_centred_not_blown_up() -> None:
+    scaling = Scaling.of(np.array([2.0]), np.array([0.0]))
+    np.testing.assert_array_equal(scaling.apply(np.array([[2.0], [np.nan]])), np.array([[0.0], [np.nan]], np.float32))
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.4, 2.0])
+def test_delay_pairs_features_with_later_labels(tmp_path: Path, small_cohort: Cohort, seconds: float) -> None:
+    staged = stage_cohort(small_cohort, tmp_path, data(target_delay=seconds, scaling="none"))
+    table = small_cohort.load("P1")
+    frames = round(seconds * 25)
+    assert staged.delay == frames
+    gold = staged.gold("P1")
+    for t in range(table.frames):
+        later = t + frames
+        usable = later < table.frames and table.valid[later] and np.isfinite(table.features[t]).all()
+        expected = table.labels[later] if usable else np.full(2, np.nan)
+        np.testing.assert_array_equal(gold[t], expected)
+
+
+def test_a_delay_beyond_the_recording_is_refused(tmp_path: Path, small_cohort: Cohort) -> None:
+    with pytest.raises(InputError, match="delay of 8 leaves no label"):
+        stage_cohort(small_cohort, tmp_path, data(target_delay=8.0))
+
+
+def test_masked_frames_are_nan_never_zero(tmp_path: Path, small_cohort: Cohort) -> None:
+    staged = stage_cohort(small_cohort, tmp_path, data())
+    features, labels, _ = staged.windows("P1")
+    table = small_cohort.load("P1")
+    masked = np.isnan(labels.numpy()).all(axis=-1).reshape(-1)
+    np.testing.assert_array_equal(masked, ~table.valid)
+    assert np.isnan(features.numpy()).any(axis=-1).reshape(-1)[~table.valid].all()
+
+
+@given(st.integers(1, 6), st.integers(0, 9), st.integers(1, WINDOW))
+def test_windows_cover_every_frame_and_average_back(tmp_path: Path, count: int, extra: int, hop: int) -> None:
+    staged = staged_clients(tmp_path, {"P1": count}, hop=hop, extra_frames=extra)
+    sequence = staged.sequence("P1").numpy()
+    features, labels, starts = staged.windows("P1")
+    for window, first in zip(tf.concat([features, labels], axis=-1).numpy(), starts.numpy(), strict=True):
+        real = sequence[first : first + WINDOW]
+        np.testing.assert_array_equal(window[: len(real)], real)
+        assert np.isnan(window[len(real) :]).all()
+    assert len(starts) == 1 + -(-max(0, len(sequence) - WINDOW) // hop)
+    back = average_windows(tf.cast(labels, tf.float64), starts, len(sequence)).numpy()
+    np.testing.assert_allclose(back, sequence[:, FEATURES:], rtol=1e-6)
+
+
+@given(st.integers(1, 5), st.integers(1, 4), st.integers(1, 4), st.integers(0, 2**32 - 1))
+def test_overlapping_windows_average_as_a_loop_does(count: int, window: int, hop: int, seed: int) -> None:
+    hop = min(hop, window)
+    predictions = np.random.default_rng(seed).normal(size=(count, window, 2))
+    starts = np.arange(count, dtype=np.int32) * hop
+    frames = starts[-1] + window
+    expected = np.array(
+        [
+            np.mean([p[t - s] for p, s in zip(predictions, starts, strict=True) if 0 <= t - s < window], axis=0)
+            for t in range(frames)
+        ]
+    )
+    found = average_windows(tf.constant(predictions), tf.constant(starts), frames).numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_training_leaves_out_windows_with_too_few_valid_frames(tmp_path: Path) -> None:
+    staged = staged_clients(tmp_path, {"P1": 4})
+    sequence = staged.sequence("P1").numpy().copy()
+    sequence[10:18], sequence[20:30] = np.nan, np.nan
+    sequence.tofile(tmp_path / "P1.f32")
+    features, _ = staged.training_windows("P1")
+    np.testing.assert_array_equal(features.numpy()[:, 0], sequence[[0, 30], :FEATURES])
+
+
+def test_a_client_without_a_usable_window_is_named(tmp_path: Path) -> None:
+    staged = staged_clients(tmp_path, {"P1": 2, "P2": 2})
+    np.full((20, 5), np.nan, "<f4").tofile(tmp_path / "P2.f32")
+    with pytest.raises(InputError, match="subject P2: no window of 10 frames"):
+        check_windows(staged, staged.clients)
+
+
+def test_client_data_gives_each_client_its_windows(tmp_path: Path) -> None:
+    staged = staged_clients(tmp_path, {"P1": 2, "P2": 5})
+    clients = staged.client_data()
+    assert list(clients.client_ids) == ["P1", "P2"]
+    for client, count in (("P1", 2), ("P2", 5)):
+        with local_runtime():
+            windows = [features.numpy() for features, _ in clients.create_tf_dataset_for_client(client)]
+        assert len(windows) == count
+        np.testing.assert_array_equal(np.concatenate(windows), staged.sequence(client).numpy()[:, :FEATURES])
+
+
+@given(st.integers(1, 30), st.integers(1, 4), st.integers(0, 2**62 - 1))
+def test_each_epoch_is_a_permutation_fixed_by_the_seed(count: int, epochs: int, seed: int) -> None:
+    order = shuffled_order(count, epochs, tf.constant(seed, tf.int64)).numpy()
+    assert order.shape == (epochs, count)
+    for epoch in order:
+        assert sorted(epoch) == list(range(count))
+    np.testing.assert_array_equal(order, shuffled_order(count, epochs, tf.constant(seed, tf.int64)).numpy())
+
+
+def test_orders_differ_between_seeds_and_epochs() -> None:
+    orders = [shuffled_order(20, 3, tf.constant(seed, tf.int64)).numpy() for seed in (1, 2)]
+    assert len({tuple(epoch) for order in orders for epoch in order}) == 6

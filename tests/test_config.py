@@ -1,0 +1,74 @@
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import pytest
+
+from tff_affect.config import OptimizerConfig, StudyConfig, load_config, save_config
+from tff_affect.errors import InputError
+
+COHORT = "data.cohort=somewhere"
+
+
+def test_overrides_win_over_the_file_and_the_result_is_frozen(tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text("training:\n  rounds: 7\n  batch_size: 3\nseeds: [1, 2]\n")
+    config = load_config(file, [COHORT, "training.rounds=9", "training.server_optimizer.name=yogi"])
+    assert (config.training.rounds, config.training.batch_size, list(config.seeds)) == (9, 3, [1, 2])
+    assert config.training.server_optimizer == OptimizerConfig("yogi", 1.0)
+    with pytest.raises(FrozenInstanceError):
+        config.training.rounds = 1  # type: ignore[misc]
+
+
+def test_what_is_saved_is_read_back_equal(tmp_path: Path) -> None:
+    config = load_config(None, [COHORT, "model.name=gru", "data.target_delay=2.4"])
+    save_config(config, tmp_path / "config.yaml")
+    assert load_config(tmp_path / "config.yaml") == config
+    assert isinstance(config, StudyConfig)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("training.rounds=0", "training.rounds: expected at least 1, found 0"),
+        ("training.rounds=many", "rounds"),
+        ("training.roundz=3", "roundz"),
+        ("training.loss=mae", "training.loss: expected one of ccc, mse, found 'mae'"),
+        ("training.client_optimizer.name=yogi", "training.client_optimizer.name"),
+        ("training.client_optimizer.learning_rate=0", "expected a number above 0"),
+        ("training.server_optimizer.momentum=1", "optimizer.momentum"),
+        ("training.proximal_strength=-1", "training.proximal_strength"),
+        ("training.weighting=frames", "training.weighting"),
+        ("data.hop=200", "data.hop: expected at most the window of 100 frames, found 200"),
+        ("data.scaling=test", "data.scaling"),
+        ("data.minimum_valid=2", "data.minimum_valid"),
+        ("data.target_delay=-1", "data.target_delay"),
+        ("data.target_delay=nan", "data.target_delay"),
+        ("split.test=1", "split.test"),
+        ("split.scheme=random", "split.scheme"),
+        ("model.units=0", "model.units"),
+        ("seeds=[]", "seeds"),
+        ("seeds=[1,1]", "seeds"),
+        ("methods=[centralised]", "'federated' cannot be left out"),
+        ("methods=[federated,magic]", "methods"),
+    ],
+)
+def test_a_wrong_setting_is_named(override: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load_config(None, [COHORT, override])
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content", [b"- a\n- b\n", b"training: [1\n", b"\xff\xfe\x00", b"!!python/object/apply:os.system [id]\n"]
+)
+def test_a_broken_file_is_named(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        load_config(file, [COHORT])
+    assert caught.value.file == str(file)
+
+
+def test_a_cohort_must_be_named() -> None:
+    with pytest.raises(InputError, match=r"data\.cohort: name the cohort's folder"):
+        load_config(None)
