@@ -16,7 +16,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +26,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tff_affect.atomic import current_umask
-from tff_affect.cohort_checks import (
+from tff_affect.cohort_checks import LABEL_LIMIT, check_manifest, check_table, require
+from tff_affect.cohort_manifest import FORMAT, MANIFEST, read_manifest, table_path
+from tff_affect.cohort_types import (
     FEATURE_SCALES,
-    LABEL_LIMIT,
     PARTITIONS,
     TIME_UNITS,
-    check_manifest,
-    check_table,
-    require,
+    CohortManifest,
+    SubjectEntry,
+    SubjectTable,
 )
-from tff_affect.cohort_manifest import FORMAT, MANIFEST, CohortManifest, SubjectEntry, read_manifest, table_path
 from tff_affect.errors import InputError, RunError
 
 __all__ = [
@@ -55,28 +55,6 @@ __all__ = [
     "new_folder",
     "write_cohort",
 ]
-
-
-@dataclass(frozen=True)
-class SubjectTable:
-    """One subject's sequence.
-
-    Attributes:
-        time: ``[frames]`` float64, strictly increasing, in the cohort's time unit (seconds or steps).
-        features: ``[frames, features]`` float32, NaN where missing.
-        labels: ``[frames, labels]`` float32, NaN where missing.
-        valid: ``[frames]`` bool; True only where all features and labels are finite.
-    """
-
-    time: np.ndarray
-    features: np.ndarray
-    labels: np.ndarray
-    valid: np.ndarray
-
-    @property
-    def frames(self) -> int:
-        """Number of rows."""
-        return len(self.time)
 
 
 def file_sha256(path: Path) -> str:

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from tff_affect.cohort_types import (
+    FEATURE_SCALES,
+    PARTITIONS,
+    TIME_UNITS,
+    CohortManifest,
+    SubjectEntry,
+    SubjectTable,
+)
 from tff_affect.errors import InputError
 
-if TYPE_CHECKING:
-    from tff_affect.cohort import SubjectTable
-    from tff_affect.cohort_manifest import CohortManifest, SubjectEntry
-
-PARTITIONS = ("train", "development", "test", "unassigned")
-TIME_UNITS = ("second", "step")
-FEATURE_SCALES = {"0-5": (-1e-6, 5.0), "0-1": (-1e-6, 1.0), "standardised": (-100.0, 100.0), "arbitrary": (-1e9, 1e9)}
 LABEL_LIMIT = 100.0
 FRAME_RATE_TOLERANCE = 0.05
 _SUBJECT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

@@ -1,68 +1,18 @@
-"""The manifest of a cohort, ``cohort.json``: what it says, and how it is read."""
+"""How ``cohort.json`` is read, and which files it may name."""
 
 from __future__ import annotations
 
 import json
 import reprlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tff_affect.cohort_checks import check_manifest, require
+from tff_affect.cohort_types import CohortManifest, SubjectEntry
 from tff_affect.errors import InputError
 
 FORMAT = "tff_affect cohort 1"
 MANIFEST = "cohort.json"
-
-
-@dataclass(frozen=True)
-class SubjectEntry:
-    """What the manifest says of one subject.
-
-    Attributes:
-        subject: Identifier, unique in the cohort: letters, digits, ``.``, ``_``, ``-``.
-        partition: One of ``PARTITIONS``; what the corpus publishes, else ``unassigned``.
-        groups: Group attributes for fairness tables, such as ``{"gender": "female"}``.
-        frames: Rows of the table.
-        file: Path of the table below the cohort's folder, with forward slashes.
-        sha256: Hash of that file.
-    """
-
-    subject: str
-    partition: str = "unassigned"
-    groups: Mapping[str, str] = field(default_factory=dict)
-    frames: int = 0
-    file: str = ""
-    sha256: str = ""
-
-
-@dataclass(frozen=True)
-class CohortManifest:
-    """What ``cohort.json`` says.
-
-    Attributes:
-        name: A short name for tables and plots.
-        features: Feature column names, in order.
-        feature_scale: Key of ``FEATURE_SCALES``: ``0-5`` and ``0-1`` action-unit intensities, ``standardised``,
-            ``arbitrary``.
-        frame_rate: Frames per time unit: Hz where ``time_unit`` is ``second``, else 1.
-        time_unit: ``second``, or ``step`` for sequences without a clock (one clip per step).
-        labels: Label column names, in order: ``arousal``, ``valence`` or what the corpus has.
-        synthetic: True for generated data; every table and plot made from it says SYNTHETIC.
-        provenance: Where the numbers come from and how (reader, options, counts of what was dropped); never a path.
-        subjects: One entry per subject, in order.
-    """
-
-    name: str
-    features: tuple[str, ...]
-    feature_scale: str
-    frame_rate: float
-    labels: tuple[str, ...]
-    synthetic: bool
-    time_unit: str = "second"
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    subjects: tuple[SubjectEntry, ...] = ()
 
 
 def _read_json(path: Path) -> dict[str, Any]:
