@@ -11,12 +11,15 @@ import pandas as pd
 from experiments.attainable import ceiling_of
 from tff_affect.cohort import Cohort
 from tff_affect.config import StudyConfig
+from tff_affect.evaluation.comparison import compare_methods
 from tff_affect.evaluation.per_client import read_study, summarise
+from tff_affect.evaluation.statistics import PairedComparison
 from tff_affect.progress import Progress
 from tff_affect.report.html import write_report
 from tff_affect.report.study import CohortFacts
 from tff_affect.report.tables import headline_records, write_summary
 from tff_affect.run_folder import COHORT, read_json, write_json
+from tff_affect.splits import make_splits
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,14 @@ class Outcome:
         facts: Of its cohort.
         summary: As `tff_affect.evaluation.per_client.summarise` gives it.
         records: Of the headline table.
+        comparisons: Federated against local-only, per dimension where both are there.
         report: The HTML file.
     """
 
     facts: CohortFacts
     summary: pd.DataFrame
     records: list[dict[str, Any]]
+    comparisons: dict[str, PairedComparison]
     report: Path
 
 
@@ -44,9 +49,10 @@ def train(config: StudyConfig, folder: Path, resume: bool = False, progress: Pro
     """
     # TensorFlow is imported here: what is wrong with the cohort is said first, and fast.
     cohort = Cohort.open(config.data.cohort)
+    splits = make_splits(cohort, config.split)
     from tff_affect.study import run_study
 
-    run_study(config, folder, resume, progress, ceiling_of(cohort))
+    run_study(config, cohort, splits, folder, resume, progress, ceiling_of(cohort))
     manifest = cohort.manifest
     facts = CohortFacts(
         manifest.name, manifest.synthetic, len(cohort.subjects), manifest.frame_rate, manifest.time_unit
@@ -63,7 +69,10 @@ def evaluate(folder: Path) -> Outcome:
     """
     results = read_study(folder)
     facts = CohortFacts(**read_json(folder / COHORT))
-    summary = summarise(results, list(dict.fromkeys(results["dimension"])))
+    dimensions = list(dict.fromkeys(results["dimension"]))
+    summary = summarise(results, dimensions)
+    tests = {d: compare_methods(results, d, "federated", "local-only") for d in dimensions}
     records = headline_records(summary, facts.synthetic)
     write_summary(folder / "summary.csv", records)
-    return Outcome(facts, summary, records, write_report(folder, facts))
+    comparisons = {d: test for d, test in tests.items() if test is not None}
+    return Outcome(facts, summary, records, comparisons, write_report(folder, facts))

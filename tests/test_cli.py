@@ -206,9 +206,7 @@ def test_bad_places_are_one_line(cohort: Path, call: Call, tmp_path: Path) -> No
 
 def test_a_wrong_option_is_exit_code_2(call: Call, tmp_path: Path) -> None:
     for arguments in (["train"], ["train", tmp_path / "new", "--folds", "1"], ["split", tmp_path, "--nothing"], ["no"]):
-        said = call(*arguments)
-        assert said.code == 2
-        assert "Traceback" not in said.err
+        assert call(*arguments).code == 2
 
 
 @pytest.mark.slow

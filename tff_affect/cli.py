@@ -107,7 +107,9 @@ def train(
     folds: Annotated[
         int | None, typer.Option("--folds", min=2, help="Subject-wise k-fold with this many folds.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the study in OUT.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the study in OUT, with its own settings unless others are given.")
+    ] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -123,6 +125,8 @@ def train(
     settings += [_cohort_setting(cohort)] if cohort is not None else []
     settings += [f"seeds={list(range(seeds))}"] if seeds is not None else []
     settings += ["split.scheme=k-fold", f"split.folds={folds}"] if folds is not None else []
+    if resume and config is None and not settings:
+        config = out / "config.yaml"
     _show(run(load_config(config, settings), out, resume, make_progress(quiet)), as_json)
 
 
@@ -293,10 +297,13 @@ def _show(outcome: Outcome, as_json: bool) -> None:
         return
     from rich.console import Console
 
+    from tff_affect.evaluation.comparison import comparison_text
     from tff_affect.report.tables import headline_table
 
     width = None if sys.stdout.isatty() else 100
     Console(width=width).print(headline_table(outcome.summary, outcome.facts.synthetic, outcome.facts.name))
+    for dimension, test in outcome.comparisons.items():
+        print(f"Federated minus local-only, {dimension}: {comparison_text(test)}")
     print(f"Report: {outcome.report}")
 
 

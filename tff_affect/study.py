@@ -18,7 +18,7 @@ from tff_affect.learning.scaling import stage_for_split
 from tff_affect.methods import Learners, Row, Run
 from tff_affect.progress import Progress
 from tff_affect.run_folder import CONFIG, ENVIRONMENT, SPLIT, STUDY, RunFolder, environment, read_json, write_json
-from tff_affect.splits import Split, make_splits
+from tff_affect.splits import Split
 from tff_affect.staging import staging_folder
 
 Ceiling = Callable[[Split], list[Row]]
@@ -26,6 +26,8 @@ Ceiling = Callable[[Split], list[Row]]
 
 def run_study(
     config: StudyConfig,
+    cohort: Cohort,
+    splits: Sequence[Split],
     folder: Path,
     resume: bool = False,
     progress: Progress | None = None,
@@ -35,6 +37,8 @@ def run_study(
 
     Args:
         config: What to run.
+        cohort: The cohort that ``config.data.cohort`` names, opened.
+        splits: Its splits, as `make_splits` gives them.
         folder: Where; new, or with ``resume`` that of the same study.
         resume: Continue what is there.
         progress: Shows how far it is.
@@ -44,10 +48,8 @@ def run_study(
         The run folders.
 
     Raises:
-        InputError: For anything wrong with the cohort, the configuration or the folder; nothing is written then.
+        InputError: For anything wrong with the windows or the folder; nothing is written then.
     """
-    cohort = Cohort.open(config.data.cohort)
-    splits = make_splits(cohort, config.split)
     facts = {"cohort": cohort.content_sha256, **asdict(replace(config, data=replace(config.data, cohort="")))}
     _check_folder(folder, facts, resume)
     runs: list[Path] = []

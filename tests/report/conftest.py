@@ -2,7 +2,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sample_study import write_run
+from sample_study import write_run, write_study_files
 
 
 @pytest.fixture
@@ -13,6 +13,7 @@ def make_study(tmp_path: Path) -> Callable[..., Path]:
         study = tmp_path / "study"
         for seed in range(seeds):
             write_run(study / f"seed-{seed}", seed, ceilings)
+        write_study_files(study)
         return study
 
     return make

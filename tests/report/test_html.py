@@ -49,6 +49,8 @@ def test_the_report_stands_alone(make_study: Callable[..., Path]) -> None:
     assert len(tags.identifiers) == len(set(tags.identifiers))
     assert text.count("<svg") == 8
     assert str(path.parent) not in text
+    assert "/home/somebody" not in text
+    assert "cohort: cohort-7" in text
 
 
 def test_names_and_files_are_escaped(make_study: Callable[..., Path]) -> None:
@@ -84,7 +86,12 @@ def test_synthetic_is_said_only_when_it_is(make_study: Callable[..., Path]) -> N
 def test_the_same_study_gives_the_same_bytes(make_study: Callable[..., Path]) -> None:
     study = make_study()
     assert write_report(study, FACTS).read_bytes() == write_report(study, FACTS).read_bytes()
-    assert sorted(entry.name for entry in study.iterdir()) == ["report.html", "seed-0"]
+    assert sorted(entry.name for entry in study.iterdir()) == [
+        "config.yaml",
+        "environment.json",
+        "report.html",
+        "seed-0",
+    ]
 
 
 def test_only_results_are_needed(make_study: Callable[..., Path], tmp_path: Path) -> None:
@@ -113,9 +120,9 @@ def test_a_leak_between_subjects_is_said(make_study: Callable[..., Path]) -> Non
         ("environment.json", b"{"),
         ("environment.json", b"[]"),
         ("config.yaml", b"\xff\xfe"),
-        ("per_client.csv", b"round,client\n1,a\n"),
-        ("rounds.csv", b""),
-        ("predictions/federated/P16.parquet", b"PAR1"),
+        ("seed-0/per_client.csv", b"round,client\n1,a\n"),
+        ("seed-0/rounds.csv", b""),
+        ("seed-0/predictions/federated/P16.parquet", b"PAR1"),
     ],
 )
 def test_a_spoilt_file_is_named_and_no_report_is_left(
@@ -124,8 +131,9 @@ def test_a_spoilt_file_is_named_and_no_report_is_left(
     study = make_study()
     for client in CLIENTS[1:]:
         (study / "seed-0" / "predictions" / "federated" / f"{client}.parquet").unlink()
-    (study / "seed-0" / file).write_bytes(content)
+    (study / file).write_bytes(content)
+    before = sorted(entry.name for entry in study.iterdir())
     with pytest.raises(InputError) as caught:
         write_report(study, FACTS)
-    assert caught.value.file == str(study / "seed-0" / file)
-    assert [entry.name for entry in study.iterdir()] == ["seed-0"]
+    assert caught.value.file == str(study / file)
+    assert sorted(entry.name for entry in study.iterdir()) == before

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from tff_affect.evaluation.per_client import client_means, seed_averages
-from tff_affect.evaluation.statistics import bootstrap_interval, paired_wilcoxon
+from tff_affect.evaluation.comparison import compare_methods, comparison_text, paired_ccc
+from tff_affect.evaluation.per_client import client_means
+from tff_affect.evaluation.statistics import bootstrap_interval
 from tff_affect.report.study import Trace
 from tff_affect.report.svg import BLUE, GREEN, INK, MUTED, ORANGE, SKY, canvas, to_svg
 
@@ -105,12 +106,10 @@ def slopes_plot(results: pd.DataFrame, dimension: str, synthetic: bool) -> str |
     Returns:
         The SVG, or None where one of the two methods is missing.
     """
-    means = seed_averages(results).query("kind == 'measured' and dimension == @dimension")
-    pairs = means.pivot(index="client", columns="method", values="ccc")
-    if not {"local-only", "federated"} <= set(pairs.columns):
+    pairs = paired_ccc(results, dimension, "local-only", "federated")
+    test = compare_methods(results, dimension, "federated", "local-only")
+    if pairs is None or test is None:
         return None
-    pairs = pairs[["local-only", "federated"]].dropna()
-    test = paired_wilcoxon(pairs["federated"].to_numpy(), pairs["local-only"].to_numpy())
     gained = pairs["federated"] > pairs["local-only"]
     name = _name("slopes", dimension)
     with canvas(name, 3.8) as (figure, (axes,)):
@@ -124,10 +123,7 @@ def slopes_plot(results: pd.DataFrame, dimension: str, synthetic: bool) -> str |
         axes.plot([0, 1], pairs.median(), color=INK, linewidth=3, label="median")
         axes.set_xticks([0, 1], ["local-only", "federated"])
         axes.set(ylabel="CCC", xlim=(-0.25, 1.25))
-        text = (
-            f"median difference {test.median_difference:+.3f} over {test.n} test clients, "
-            f"Wilcoxon signed-rank p = {test.p_value:.2g}"
-        )
+        text = comparison_text(test)
         axes.set_title(text.replace(", ", "\n"), fontsize=9)
         figure.legend(loc="outside lower center", ncols=3)
         title = f"{dimension.capitalize()}: local-only to federated"

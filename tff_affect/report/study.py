@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,8 @@ class Study:
         results: ``results.csv`` of all runs.
         rounds: ``rounds.csv`` of all runs; empty where there is none.
         per_client: ``per_client.csv`` of all runs; empty where there is none.
-        config: ``config.yaml`` of the first run as text, empty where there is none.
-        environment: ``environment.json`` of the first run, empty where there is none.
+        config: ``config.yaml`` of the study as text, without paths, empty where there is none.
+        environment: ``environment.json`` of the study, empty where there is none.
         splits: ``split.json`` of each run that has one.
     """
 
@@ -85,16 +86,20 @@ def open_study(folder: str | Path) -> Study:
         InputError: If there is no run with results, or a file is unreadable.
     """
     runs = tuple(run_folders(folder))
-    first = runs[0][2]
     return Study(
         runs=runs,
         results=read_study(folder),
         rounds=_tables(runs, "rounds.csv", ["round"]),
         per_client=_tables(runs, "per_client.csv", ["round", "partition", "client", "dimension", "ccc"]),
-        config=_text(first / "config.yaml"),
-        environment=_object(first / "environment.json"),
+        config=_without_paths(_text(Path(folder) / "config.yaml")),
+        environment=_object(Path(folder) / "environment.json"),
         splits=tuple(split for split in (_object(path / "split.json") for _, _, path in runs) if split),
     )
+
+
+def _without_paths(config: str) -> str:
+    """A report is passed on; the cohort is named by its folder alone."""
+    return re.sub(r"^(\s*cohort: ).*?([^/\s]+)/*$", r"\1\2", config, flags=re.MULTILINE)
 
 
 def _tables(runs: tuple[tuple[int, int, Path], ...], name: str, columns: list[str]) -> pd.DataFrame:

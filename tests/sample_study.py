@@ -48,11 +48,15 @@ def rows(seed: int, ceilings: bool) -> list[dict]:
     return found
 
 
+def write_study_files(study: Path) -> None:
+    config = "data:\n  cohort: /home/somebody/private/cohort-7\nname: '<script>alert(1)</script>'\n"
+    (study / "config.yaml").write_text(config)
+    (study / "environment.json").write_text(json.dumps({"python": "3.11", "packages": {"numpy": "1.25.2"}}))
+
+
 def write_run(folder: Path, seed: int, ceilings: bool) -> None:
     folder.mkdir(parents=True)
     write_results(folder / "results.csv", rows(seed, ceilings))
-    (folder / "config.yaml").write_text(f"seed: {seed}\nname: '<script>alert(1)</script>'\n")
-    (folder / "environment.json").write_text(json.dumps({"python": "3.11", "packages": {"numpy": "1.25.2"}}))
     split = {"train": ["P1", "P2"], "development": ["P3", "P4", "P5"], "test": CLIENTS}
     (folder / "split.json").write_text(json.dumps(split))
     write_rounds(folder, seed)
