@@ -8,12 +8,12 @@ map's ``shuffle_steps`` permutes each subject's steps.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from data_prep.column_map import ColumnMap, column_map_from_mapping, load_column_map, parse_pairs
+from data_prep.column_map import ColumnMap
 from data_prep.delimited import DelimitedTable, is_missing, read_delimited
 from tff_affect.cohort import (
     Cohort,
@@ -26,15 +26,6 @@ from tff_affect.cohort import (
     write_cohort,
 )
 from tff_affect.errors import InputError
-
-__all__ = [
-    "ColumnMap",
-    "column_map_from_mapping",
-    "convert_table",
-    "load_column_map",
-    "parse_pairs",
-    "read_table",
-]
 
 
 def _label(table: DelimitedTable, column_map: ColumnMap, label: str) -> np.ndarray:
@@ -71,10 +62,9 @@ def _times(table: DelimitedTable, column_map: ColumnMap, rows: np.ndarray, times
     return np.asarray(own)
 
 
-def _groups(table: DelimitedTable, column_map: ColumnMap, subject: str, rows: np.ndarray) -> dict[str, str]:
+def _groups(table: DelimitedTable, columns: Mapping[str, list[str]], subject: str, rows: np.ndarray) -> dict[str, str]:
     groups: dict[str, str] = {}
-    for attribute, column in column_map.groups.items():
-        cells = table.text(column)
+    for attribute, cells in columns.items():
         for row in rows:
             cell = cells[int(row)]
             if is_missing(cell):
@@ -111,9 +101,10 @@ def _subjects(
     features = np.stack([table.numbers(name) for name in manifest.features], axis=1).astype(np.float32)
     labels = np.stack([_label(table, column_map, name) for name in manifest.labels], axis=1).astype(np.float32)
     times = table.numbers(column_map.order) if column_map.order else None
+    groups = {attribute: table.text(column) for attribute, column in column_map.groups.items()}
     for index, (subject, rows) in enumerate(_rows_by_subject(table, column_map.subject).items()):
         time = _times(table, column_map, rows, times)
-        entry = SubjectEntry(subject=subject, groups=_groups(table, column_map, subject, rows))
+        entry = SubjectEntry(subject=subject, groups=_groups(table, groups, subject, rows))
         check_manifest(CohortManifest(**{**manifest.__dict__, "subjects": (entry,)}), table.file)
         if column_map.shuffle_steps is not None:
             rows = np.random.default_rng([column_map.shuffle_steps, index + 1]).permutation(rows)

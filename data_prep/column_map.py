@@ -1,4 +1,4 @@
-"""Which columns of a generic table mean what: the map that a user writes as YAML or as options."""
+"""Which columns of a generic table mean what: the map that a user writes as YAML."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def _one_of(name: str, value: str, allowed: Sequence[str]) -> None:
 
 
 def column_map_from_mapping(content: Mapping[str, Any], file: object | None = None) -> ColumnMap:
-    """A map from plain YAML or option values.
+    """A map from plain YAML values.
 
     Raises:
         InputError: If a key is unknown or missing, or a value has the wrong type or is out of range.
@@ -179,18 +179,3 @@ def load_column_map(name_or_file: str | Path) -> ColumnMap:
     if not isinstance(content, dict):
         raise InputError("expected a YAML mapping of column roles", file=file)
     return column_map_from_mapping({str(key): value for key, value in content.items()}, file)
-
-
-def parse_pairs(option: str, pairs: Sequence[str]) -> dict[str, str]:
-    """``["valence=valence_self_report"]`` as a mapping, for command-line options.
-
-    Raises:
-        InputError: If an item has no ``=`` or a name comes twice.
-    """
-    found: dict[str, str] = {}
-    for pair in pairs:
-        name, equals, value = (part.strip() for part in pair.partition("="))
-        if not (name and equals and value) or name in found:
-            raise InputError(f"{option}: expected NAME=VALUE, each name once, found {pair!r}")
-        found[name] = value
-    return found

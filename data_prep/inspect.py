@@ -25,20 +25,20 @@ class SubjectInspection:
     Attributes:
         subject: Identifier.
         frames: Frames (or steps).
-        rate: Measured frames per time unit, from the median step.
+        rate: Measured frames per time unit, from the median step; None for a single frame.
         valid_percent: Frames that train and score.
         longest_gap: Longest run of frames that are not valid.
         nan_percent: Missing feature values.
-        label_span: Label -> (least, greatest).
+        label_span: Label -> (least, greatest); None where the subject has no such label.
     """
 
     subject: str
     frames: int
-    rate: float
+    rate: float | None
     valid_percent: float
     longest_gap: int
     nan_percent: float
-    label_span: Mapping[str, tuple[float, float]]
+    label_span: Mapping[str, tuple[float, float] | None]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Inspection:
     problems: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """The inspection as JSON types."""
+        """The inspection as JSON types: None, and never NaN, where there is nothing to measure."""
         return asdict(self)
 
 
@@ -90,14 +90,14 @@ def longest_run(flags: np.ndarray) -> int:
 
 
 def _row(subject: str, table: SubjectTable, labels: Iterable[str]) -> SubjectInspection:
-    span = {}
+    span: dict[str, tuple[float, float] | None] = {}
     for name, values in zip(labels, table.labels.T, strict=True):
         finite = values[np.isfinite(values)]
-        span[name] = (float(finite.min()), float(finite.max())) if len(finite) else (float("nan"), float("nan"))
+        span[name] = (float(finite.min()), float(finite.max())) if len(finite) else None
     return SubjectInspection(
         subject=subject,
         frames=table.frames,
-        rate=float(1.0 / np.median(np.diff(table.time))) if table.frames > 1 else float("nan"),
+        rate=float(1.0 / np.median(np.diff(table.time))) if table.frames > 1 else None,
         valid_percent=100.0 * float(table.valid.mean()),
         longest_gap=longest_run(~table.valid),
         nan_percent=100.0 * float(np.isnan(table.features).mean()),

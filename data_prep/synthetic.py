@@ -36,8 +36,8 @@ import numpy as np
 from scipy.signal import lfilter
 
 from data_prep.gold_standard import fuse_mean
+from data_prep.recola_layout import DIMENSIONS
 from data_prep.synthetic_model import (
-    DIMENSIONS,
     DROPOUTS,
     FEATURE_NOISE,
     LATENT,
@@ -49,12 +49,14 @@ from data_prep.synthetic_model import (
     subject_id,
     subject_parameters,
 )
-from tff_affect.cohort import Cohort, CohortManifest, SubjectEntry, SubjectTable, write_cohort
+from tff_affect.cohort import MANIFEST, Cohort, CohortManifest, SubjectEntry, SubjectTable, write_cohort
+from tff_affect.errors import InputError
 
 __all__ = [
     "SyntheticConfig",
     "SyntheticSubject",
     "generate_subject",
+    "synthetic_config_of",
     "synthetic_manifest",
     "synthetic_subjects",
     "write_synthetic_cohort",
@@ -187,8 +189,22 @@ def write_synthetic_cohort(path: Path, config: SyntheticConfig | None = None, ov
 
 
 def synthetic_config_of(cohort: Cohort) -> SyntheticConfig | None:
-    """The configuration that made a synthetic cohort; None for a cohort that `write_synthetic_cohort` did not write."""
-    provenance = cohort.manifest.provenance
+    """The configuration that made a synthetic cohort; None for a cohort that `write_synthetic_cohort` did not write.
+
+    Raises:
+        InputError: If the provenance names this generator, and its configuration is missing or wrong.
+    """
+    provenance, file = cohort.manifest.provenance, cohort.path / MANIFEST
     if not cohort.manifest.synthetic or provenance.get("reader") != "data_prep.synthetic":
         return None
-    return SyntheticConfig.from_json(provenance["config"])
+    content = provenance.get("config")
+    if not isinstance(content, Mapping):
+        found = "none" if content is None else repr(content)[:40]
+        raise InputError(
+            f"provenance: expected the configuration under 'config', found {found}; synthesize the cohort anew",
+            file=file,
+        )
+    try:
+        return SyntheticConfig.from_json(content)
+    except InputError as error:
+        raise InputError(f"provenance: {error.reason}", file=file) from error

@@ -14,6 +14,11 @@ predictor that has not seen them.
 
 Missing frames are filled with the last value seen and features are standardised over the whole recording, as the
 package's per-subject scaling does.
+
+Not every number called a ceiling is a bound. A subject's own filter bounds causal linear predictors of that subject.
+For local-only, whose model knows one subject and is tested on another, the "ceiling" is how one subject's own best
+filter transfers. A model may exceed it: the filter is tuned to the wrong subject, and a model that is fitted less
+exactly to its one subject can transfer better.
 """
 
 from __future__ import annotations
@@ -134,7 +139,8 @@ def oracle_predictions(config: SyntheticConfig, subject_index: int, parameters_o
     """Predictions on a subject by the best causal linear filter of a known subject.
 
     With ``parameters_of`` left out, their CCC with the gold standard bounds what a linear causal predictor can attain
-    on this subject; with another subject's index, it shows how that subject's filter transfers.
+    on this subject, up to the chance of one recording. With another subject's index their CCC is the transfer of that
+    subject's own best filter: no bound, and a model trained on that subject may exceed it.
 
     Args:
         config: The cohort's configuration.

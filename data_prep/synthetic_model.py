@@ -5,7 +5,6 @@ Everything random derives from ``(seed, subject, purpose)``, so that any subject
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -14,7 +13,8 @@ import numpy as np
 
 from tff_affect.errors import InputError
 
-DIMENSIONS = ("arousal", "valence")
+# 22 hours at 25 frames per second: a recording is generated in memory.
+MAX_FRAMES = 2_000_000
 
 # Loadings (arousal, valence) of the 17 OpenFace intensities: signs as each unit is usually read, sizes invented.
 LOADINGS: dict[str, tuple[float, float]] = {
@@ -87,7 +87,10 @@ class SyntheticConfig:
 
     def __post_init__(self) -> None:
         for name in ("action_units", "latent_seconds", "rating_scale", "rater_noise", "bad_trackers"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+            value = getattr(self, name)
+            if not isinstance(value, list | tuple):
+                raise InputError(f"synthetic {name}: expected a list, found {value!r}")
+            object.__setattr__(self, name, tuple(value))
         self._check_counts()
         self._check_sizes()
 
@@ -96,7 +99,7 @@ class SyntheticConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
                 raise InputError(f"synthetic {name}: expected a whole number from {low} to {high}, found {value!r}")
-        unknown = [unit for unit in self.action_units if unit not in LOADINGS]
+        unknown = [unit for unit in self.action_units if unit not in tuple(LOADINGS)]
         if unknown or not self.action_units or len(set(self.action_units)) < len(self.action_units):
             found = repr(unknown[0]) if unknown else f"{self.action_units!r}"
             raise InputError(
@@ -130,9 +133,10 @@ class SyntheticConfig:
             if len(values) != 1 + pair or not all(_is_number(v) and low <= v <= high for v in values):
                 kind = "two numbers" if pair else "a number"
                 raise InputError(f"synthetic {name}: expected {kind} from {low:g} to {high:g}, found {value!r}")
-        if self.frames < 2:
+        if not 2 <= self.frames <= MAX_FRAMES:
             raise InputError(
-                f"synthetic seconds: expected at least two frames, found {self.seconds} s at {self.frame_rate}/s"
+                f"synthetic seconds: expected 2 to {MAX_FRAMES:,} frames per recording, found {self.frames:,} "
+                f"({self.seconds:g} s at {self.frame_rate:g}/s); change the seconds or the frame rate"
             )
 
     @property
@@ -161,7 +165,7 @@ class SyntheticConfig:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,21 @@
 """What could be attained on a SYNTHETIC cohort, as rows beside the measured ones.
 
-The generative model is known, so is the best causal linear predictor of each subject. Centralised and federated
-training are bounded by the predictor that knows the test subject's own parameters; local-only by those that know one
-training subject's parameters and are applied to the test subject; the mean predictor by 0.
+The generative model is known, so is the best causal linear predictor of each subject. Beside centralised and federated
+training stands the predictor that knows the test subject's own parameters; beside local-only, those that know one
+training subject's parameters, applied to the test subject (what transfers of that subject's best filter; a model that
+shrinks may exceed it); beside the mean predictor, 0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
 from data_prep.synthetic import synthetic_config_of
 from data_prep.synthetic_ceiling import apply_filter, own_filter
+from data_prep.synthetic_model import subject_id
 from tff_affect.cohort import Cohort
 from tff_affect.evaluation.per_client import result_rows
 from tff_affect.metrics import SufficientStatistics
@@ -26,9 +29,10 @@ def ceiling_of(cohort: Cohort) -> Callable[[Split], list[Row]] | None:
     config = synthetic_config_of(cohort)
     if config is None:
         return None
-    index = {subject: i for i, subject in enumerate(cohort.subjects)}
+    index = {subject_id(i): i for i in range(config.subjects)}
     dimensions = cohort.manifest.labels
 
+    @cache
     def rows(split: Split) -> list[Row]:
         filters = {s: own_filter(config, index[s]) for s in (*split.train, *split.test)}
         found: list[Row] = []

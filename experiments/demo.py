@@ -25,5 +25,5 @@ def demo(folder: Path, progress: Progress | None = None) -> Outcome:
         raise InputError("the folder is not empty; name a new one", file=folder)
     cohort = write_synthetic_cohort(folder / "cohort", COHORT)
     with resources.as_file(resources.files("experiments") / "configs" / "demo.yaml") as file:
-        config = load_config(file, [f"data.cohort={cohort.path}"])
+        config = load_config(file, cohort=cohort.path)
     return train(config, folder / "study", progress=progress)

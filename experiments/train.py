@@ -11,6 +11,7 @@ import pandas as pd
 from experiments.attainable import ceiling_of
 from tff_affect.cohort import Cohort
 from tff_affect.config import StudyConfig
+from tff_affect.errors import InputError
 from tff_affect.evaluation.comparison import compare_methods
 from tff_affect.evaluation.per_client import read_study, summarise
 from tff_affect.evaluation.statistics import PairedComparison
@@ -68,7 +69,7 @@ def evaluate(folder: Path) -> Outcome:
         InputError: If the folder holds no finished run.
     """
     results = read_study(folder)
-    facts = CohortFacts(**read_json(folder / COHORT))
+    facts = _facts(folder)
     dimensions = list(dict.fromkeys(results["dimension"]))
     summary = summarise(results, dimensions)
     tests = {d: compare_methods(results, d, "federated", "local-only") for d in dimensions}
@@ -76,3 +77,11 @@ def evaluate(folder: Path) -> Outcome:
     write_summary(folder / "summary.csv", records)
     comparisons = {d: test for d, test in tests.items() if test is not None}
     return Outcome(facts, summary, records, comparisons, write_report(folder, facts))
+
+
+def _facts(folder: Path) -> CohortFacts:
+    file = folder / COHORT
+    try:
+        return CohortFacts(**read_json(file))
+    except TypeError as error:
+        raise InputError("expected the facts that training wrote; train into a new folder", file=file) from error

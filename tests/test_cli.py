@@ -17,7 +17,7 @@ from data_prep.synthetic_model import SyntheticConfig
 from tff_affect import cli, doctor
 from tff_affect.cohort import Cohort
 from tff_affect.doctor import Check
-from tff_affect.run_folder import RunFolder
+from tff_affect.run_folder import locked
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = ["demo", "train", "evaluate", "split", "doctor", "data inspect", "data convert", "data synthesize"]
@@ -253,9 +253,10 @@ def test_a_small_study_from_start_to_end(cohort: Path, call: Call, tmp_path: Pat
 
     is_refused(call("train", study, *options), "not empty", "--resume")
     is_refused(call("train", study, *options, "--resume", "-o", "training.rounds=2"), "another setting of 'training'")
-    with RunFolder(study, ("arousal", "valence")).locked():
-        is_refused(call("train", study, *options, "--resume"), "another process is working on this run")
+    with locked(study):
+        is_refused(call("train", study, *options, "--resume"), "another process is working on this study")
     assert call("train", study, *options, "--resume").code == 0
+    assert call("train", study, "--quiet", "--resume").code == 0
     assert {file: file.read_bytes() for file in study.rglob("*.csv")} == tables
 
     (study / "summary.csv").unlink()

@@ -14,7 +14,7 @@ from tff_affect.client_data import (
     shuffled_order,
     stage_cohort,
 )
-from tff_affect.cohort import Cohort
+from tff_affect.cohort import Cohort, CohortManifest, SubjectEntry, SubjectTable, write_cohort
 from tff_affect.config import DataConfig
 from tff_affect.errors import InputError
 from tff_affect.learning.runtime import local_runtime
@@ -47,7 +47,7 @@ def test_delay_pairs_features_with_later_labels(tmp_path: Path, small_cohort: Co
     gold = staged.gold("P1")
     for t in range(table.frames):
         later = t + frames
-        usable = later < table.frames and table.valid[later] and np.isfinite(table.features[t]).all()
+        usable = later < table.frames and np.isfinite(table.features[t]).all()
         expected = table.labels[later] if usable else np.full(2, np.nan)
         np.testing.assert_array_equal(gold[t], expected)
 
@@ -135,3 +135,21 @@ def test_each_epoch_is_a_permutation_fixed_by_the_seed(count: int, epochs: int, 
 def test_orders_differ_between_seeds_and_epochs() -> None:
     orders = [shuffled_order(20, 3, tf.constant(seed, tf.int64)).numpy() for seed in (1, 2)]
     assert len({tuple(epoch) for order in orders for epoch in order}) == 6
+
+
+def test_the_mask_is_that_of_the_frame_predicted_from(tmp_path: Path) -> None:
+    """An untrusted frame teaches nothing, with any delay; a label is not lost because its own frame was untrusted."""
+    rng = np.random.default_rng(0)
+    features, labels = rng.uniform(0, 5, (40, 1)).astype(np.float32), rng.normal(size=(40, 2)).astype(np.float32)
+    valid = np.ones(40, bool)
+    valid[5] = False  # the tracker was not trusted, though it wrote a value
+    features[9], valid[9] = np.nan, False
+    labels[20, 1], valid[20] = np.nan, False
+    manifest = CohortManifest("SYNTHETIC", ("AU01",), "0-5", 1.0, ("arousal", "valence"), True)
+    table = SubjectTable(np.arange(40.0), features, labels, valid)
+    cohort = write_cohort(tmp_path / "cohort", manifest, [(SubjectEntry("P1"), table)])
+    for delay, masked in ((0, {5, 9, 20}), (2, {5, 9, 18, 38, 39})):
+        staged = stage_cohort(cohort, tmp_path, data(target_delay=delay, scaling="none"))
+        sequence = staged.sequence("P1").numpy()
+        assert set(np.flatnonzero(np.isnan(sequence[:, 1:]).all(axis=1))) == masked
+        assert set(np.flatnonzero(np.isnan(sequence[:, 0]))) == {5, 9}

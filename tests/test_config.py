@@ -12,9 +12,11 @@ COHORT = "data.cohort=somewhere"
 def test_overrides_win_over_the_file_and_the_result_is_frozen(tmp_path: Path) -> None:
     file = tmp_path / "study.yaml"
     file.write_text("training:\n  rounds: 7\n  batch_size: 3\nseeds: [1, 2]\n")
-    config = load_config(file, [COHORT, "training.rounds=9", "training.server_optimizer.name=yogi"])
+    config = load_config(
+        file, [COHORT, "training.rounds=9", "training.server_optimizer={name: yogi, learning_rate: 0.01}"]
+    )
     assert (config.training.rounds, config.training.batch_size, list(config.seeds)) == (9, 3, [1, 2])
-    assert config.training.server_optimizer == OptimizerConfig("yogi", 1.0)
+    assert config.training.server_optimizer == OptimizerConfig("yogi", 0.01)
     with pytest.raises(FrozenInstanceError):
         config.training.rounds = 1  # type: ignore[misc]
 
@@ -46,7 +48,10 @@ def test_what_is_saved_is_read_back_equal(tmp_path: Path) -> None:
         ("split.test=1", "split.test"),
         ("split.scheme=random", "split.scheme"),
         ("model.units=0", "model.units"),
+        ("training.server_optimizer.name=adam", "expected a learning rate below 1"),
+        ("training.baseline_optimizer.name=adam", "learning_rate"),
         ("seeds=[]", "seeds"),
+        ("seeds=[-1,0]", "seeds: expected at least 0"),
         ("seeds=[1,1]", "seeds"),
         ("methods=[centralised]", "'federated' cannot be left out"),
         ("methods=[federated,magic]", "methods"),
@@ -67,6 +72,11 @@ def test_a_broken_file_is_named(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(InputError) as caught:
         load_config(file, [COHORT])
     assert caught.value.file == str(file)
+
+
+@pytest.mark.parametrize("name", ["a #1", "a: b", "007", "${x}", "???"])
+def test_a_cohorts_folder_is_taken_as_it_is(name: str) -> None:
+    assert load_config(None, cohort=name).data.cohort == name
 
 
 def test_a_cohort_must_be_named() -> None:

@@ -10,11 +10,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tff_affect.atomic import current_umask
 from tff_affect.errors import InputError
-from tff_affect.run_folder import RunFolder, environment, read_json, read_predictions, write_json
+from tff_affect.run_folder import RunFolder, environment, locked, read_json, write_json
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def test_predictions_come_back_with_their_clock(run: RunFolder) -> None:
     gold = np.array([[0.1, -0.2], [np.nan, np.nan], [0.5, 1.0]])
     predicted = np.array([[0.0, 0.1], [0.2, 0.3], [np.nan, 0.5]])
     run.write_predictions("federated", "P1", time_axis, gold, predicted)
-    frame = read_predictions(run.path / "predictions" / "federated" / "P1.parquet")
+    frame = pd.read_parquet(run.path / "predictions" / "federated" / "P1.parquet")
     assert list(frame.columns) == ["time", "arousal", "arousal_predicted", "valence", "valence_predicted"]
     np.testing.assert_array_equal(frame["time"], time_axis)
     np.testing.assert_array_equal(frame[["arousal", "valence"]], gold.astype(np.float32))
@@ -58,18 +59,17 @@ def test_predictions_come_back_with_their_clock(run: RunFolder) -> None:
 
 
 def test_a_second_driver_is_kept_out(run: RunFolder) -> None:
-    other = RunFolder(run.path, run.dimensions)
-    with run.locked(), pytest.raises(InputError, match="another process") as raised, other.locked():
+    with locked(run.path), pytest.raises(InputError, match="another process") as raised, locked(run.path):
         pass
     assert raised.value.file == str(run.path)
-    with other.locked():
+    with locked(run.path):
         pass
 
 
 def test_the_lock_goes_with_an_error(run: RunFolder) -> None:
-    with pytest.raises(ZeroDivisionError), run.locked():
+    with pytest.raises(ZeroDivisionError), locked(run.path):
         raise ZeroDivisionError
-    with run.locked():
+    with locked(run.path):
         pass
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -20,12 +18,12 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-def dead() -> int:
-    """The id of a process that has ended."""
-    child = subprocess.Popen([sys.executable, "-c", ""])
-    child.wait()
-    return child.pid
+def left_behind(folder: Path) -> Path:
+    """What a driver leaves that was killed: a folder with a lock that nobody holds."""
+    (folder / "0").mkdir(parents=True)
+    (folder / ".lock").touch()
+    (folder / "0" / "P1.f32").write_bytes(b"1234")
+    return folder
 
 
 def test_it_is_private_and_removed(temporary: Path) -> None:
@@ -43,45 +41,40 @@ def test_it_is_removed_after_an_error(temporary: Path) -> None:
     assert list(temporary.iterdir()) == []
 
 
-def test_what_a_dead_driver_left_is_swept(temporary: Path, dead: int) -> None:
-    stale = temporary / f"tff_affect-staging-{dead}-abc_1"
-    (stale / "0").mkdir(parents=True)
-    (stale / "0" / "P1.f32").write_bytes(b"1234")
+def test_what_a_dead_driver_left_is_swept(temporary: Path) -> None:
+    left_behind(temporary / "tff_affect-staging-abc_1")
     with staging_folder() as folder:
         assert list(temporary.iterdir()) == [folder]
 
 
-def test_what_is_not_a_dead_drivers_stays(temporary: Path, dead: int) -> None:
-    others = [f"tff_affect-staging-{os.getpid()}-x", "tff_affect-staging-1-x", f"other-{dead}-x",
-              "tff_affect-staging-x", f"tff_affect-staging-{dead}"]  # fmt: skip
-    for name in others:
-        (temporary / name).mkdir()
+def test_what_a_living_driver_holds_or_just_makes_stays(temporary: Path) -> None:
+    (temporary / "tff_affect-staging-made").mkdir()
+    left_behind(temporary / "other-x")
+    with staging_folder() as first, staging_folder() as second:
+        assert first.is_dir()
+        assert second.is_dir()
+    assert sorted(entry.name for entry in temporary.iterdir()) == ["other-x", "tff_affect-staging-made"]
+
+
+def test_a_link_is_not_followed(temporary: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = left_behind(tmp_path_factory.mktemp("elsewhere") / "kept")
+    (temporary / "tff_affect-staging-link").symlink_to(elsewhere)
     with staging_folder():
         pass
-    assert sorted(entry.name for entry in temporary.iterdir()) == sorted(others)
+    assert (elsewhere / "0" / "P1.f32").is_file()
 
 
-def test_a_link_is_not_followed(temporary: Path, dead: int, tmp_path_factory: pytest.TempPathFactory) -> None:
-    elsewhere = tmp_path_factory.mktemp("elsewhere")
-    (elsewhere / "kept").write_text("kept", encoding="utf-8")
-    (temporary / f"tff_affect-staging-{dead}-link").symlink_to(elsewhere)
-    with staging_folder():
-        pass
-    assert (elsewhere / "kept").is_file()
-
-
-def test_another_users_folder_stays(temporary: Path, dead: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    stale = temporary / f"tff_affect-staging-{dead}-abc"
-    stale.mkdir()
+def test_another_users_folder_stays(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stale = left_behind(temporary / "tff_affect-staging-abc")
     uid = os.getuid()
     monkeypatch.setattr(os, "getuid", lambda: uid + 1)
     with staging_folder():
         assert stale.is_dir()
 
 
-def test_two_drivers_may_sweep_at_once(temporary: Path, dead: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_drivers_may_sweep_at_once(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other one was faster: a folder that was listed is gone when it is looked at."""
-    gone = temporary / f"tff_affect-staging-{dead}-gone"
+    gone = temporary / "tff_affect-staging-gone"
     monkeypatch.setattr(Path, "glob", lambda *_: iter([gone]))
     with staging_folder() as folder:
         assert folder.is_dir()

@@ -53,7 +53,7 @@ def main() -> None:
     except SystemExit as end:
         # Typer makes this of Ctrl-C, and says nothing.
         if end.code == _INTERRUPTED:
-            print("tff-affect: interrupted; 'tff-affect train ... --resume' continues a study", file=sys.stderr)
+            print("tff-affect: interrupted; a study goes on with 'tff-affect train FOLDER --resume'", file=sys.stderr)
         raise
 
 
@@ -107,9 +107,7 @@ def train(
     folds: Annotated[
         int | None, typer.Option("--folds", min=2, help="Subject-wise k-fold with this many folds.")
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Continue the study in OUT, with its own settings unless others are given.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the study in OUT, with its own settings.")] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -122,17 +120,11 @@ def train(
     from tff_affect.progress import make_progress
 
     settings = list(override or [])
-    settings += [_cohort_setting(cohort)] if cohort is not None else []
     settings += [f"seeds={list(range(seeds))}"] if seeds is not None else []
     settings += ["split.scheme=k-fold", f"split.folds={folds}"] if folds is not None else []
-    if resume and config is None and not settings:
+    if resume and config is None and (out / "config.yaml").is_file():
         config = out / "config.yaml"
-    _show(run(load_config(config, settings), out, resume, make_progress(quiet)), as_json)
-
-
-def _cohort_setting(cohort: Path) -> str:
-    """Quoted, since a setting's value is YAML: a folder may be called ``2021`` or ``a #1``."""
-    return f"data.cohort={json.dumps(str(cohort), ensure_ascii=False)}"
+    _show(run(load_config(config, settings, cohort), out, resume, make_progress(quiet)), as_json)
 
 
 @app.command()
@@ -164,7 +156,7 @@ def split(
     from tff_affect.config import load_config
     from tff_affect.splits import make_splits
 
-    config = load_config(None, [*(override or []), _cohort_setting(cohort)])
+    config = load_config(None, override, cohort)
     rows = [{"fold": fold, **asdict(s)} for fold, s in enumerate(make_splits(Cohort.open(cohort), config.split))]
     texts = [{k: " ".join(v) if isinstance(v, tuple) else v for k, v in row.items()} for row in rows]
     _print_rows(rows if as_json else texts, as_json)
@@ -216,8 +208,14 @@ def data_inspect(
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
-    spans = {f"{name} span": f"{low:.2f} to {high:.2f}" for name, (low, high) in row.pop("label_span").items()}
-    return {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()} | spans
+    spans = {f"{name} span": _text(span) for name, span in row.pop("label_span").items()}
+    return {name: _text(value) for name, value in row.items()} | spans
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return " to ".join(f"{end:.2f}" for end in value)
+    return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 @data_app.command("convert")
@@ -287,7 +285,7 @@ def _print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
     for name in rows[0] if rows else ():
         table.add_column(str(name))
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
+        table.add_row(*(("no", "yes")[value] if isinstance(value, bool) else str(value) for value in row.values()))
     Console().print(table)
 
 

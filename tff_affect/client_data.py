@@ -7,7 +7,7 @@ federated process and the data are produced where the client is. NaN marks what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,9 +36,9 @@ class Scaling:
         return cls(np.asarray(mean, np.float64), np.where(deviation > 1e-8, deviation, 1.0))
 
     @classmethod
-    def of_subject(cls, table: SubjectTable) -> Scaling:
-        """From one subject's whole recording: uses no label, but all of the subject's features (transductive)."""
-        features = table.features.astype(np.float64)
+    def of_subject(cls, features: np.ndarray) -> Scaling:
+        """From one subject's whole recording ``[frames, features]``: uses no label, but all features (transductive)."""
+        features = features.astype(np.float64)
         return cls.of(np.nanmean(features, axis=0), np.nanvar(features, axis=0))
 
     def apply(self, features: np.ndarray) -> np.ndarray:
@@ -176,16 +176,14 @@ def check_windows(staged: StagedCohort, clients: Sequence[str]) -> None:
             )
 
 
-def stage_cohort(
-    cohort: Cohort, folder: Path, data: DataConfig, scaling_of: Callable[[str, SubjectTable], Scaling] | None = None
-) -> StagedCohort:
+def stage_cohort(cohort: Cohort, folder: Path, data: DataConfig, scaling: Scaling | None = None) -> StagedCohort:
     """Writes every subject's sequence into ``folder`` for clients to read.
 
     Args:
         cohort: The cohort.
         folder: An existing private folder.
         data: Scaling, delay and window settings.
-        scaling_of: Scaling by subject; by default each subject's own where ``data.scaling`` is ``subject``, else none.
+        scaling: One for everybody; by default each subject's own where ``data.scaling`` is ``subject``, else none.
 
     Raises:
         InputError: If the delay leaves a subject without labels.
@@ -193,23 +191,30 @@ def stage_cohort(
     delay = round(data.target_delay * cohort.manifest.frame_rate)
     for subject in cohort.subjects:
         table = cohort.load(subject)
-        features, labels = table.features, _delayed(table, delay)
+        seen = _trusted(table)[:, np.newaxis]
+        features = np.where(seen, table.features, np.nan)
+        labelled = np.isfinite(table.labels).all(axis=1)[:, np.newaxis]
+        labels = np.where(seen, _delayed(np.where(labelled, table.labels, np.nan), delay), np.nan)
         if not np.isfinite(labels).any():
             raise InputError(f"a target delay of {data.target_delay:g} leaves no label", subject=subject)
-        if scaling_of is not None:
-            features = scaling_of(subject, table).apply(features)
+        if scaling is not None:
+            features = scaling.apply(features)
         elif data.scaling == "subject":
-            features = Scaling.of_subject(table).apply(features)
+            features = Scaling.of_subject(features).apply(features)
         np.concatenate([features, labels], axis=1).astype("<f4").tofile(folder / f"{subject}.f32")
     manifest = cohort.manifest
     return StagedCohort(folder, cohort.subjects, len(manifest.features), manifest.labels, delay, data)
 
 
-def _delayed(table: SubjectTable, delay: int) -> np.ndarray:
-    """Labels of valid frames moved ``delay`` frames earlier; NaN where there is none, or nothing to predict it from."""
-    labels = np.where(table.valid[:, None], table.labels, np.nan)
-    kept = max(0, table.frames - delay)
+def _trusted(table: SubjectTable) -> np.ndarray:
+    """``[frames]``: features are there, and the frame is not marked invalid for another reason than a missing label."""
+    unlabelled = ~np.isfinite(table.labels).all(axis=1)
+    return np.isfinite(table.features).all(axis=1) & (table.valid | unlabelled)
+
+
+def _delayed(labels: np.ndarray, frames: int) -> np.ndarray:
+    """``[frames, dimension]`` moved ``frames`` earlier; NaN where nothing is left."""
+    kept = max(0, len(labels) - frames)
     moved = np.full_like(labels, np.nan)
-    moved[:kept] = labels[delay : delay + kept]
-    seen = np.isfinite(table.features).all(axis=1)
-    return np.where(seen[:, None], moved, np.nan)
+    moved[:kept] = labels[frames : frames + kept]
+    return moved

@@ -81,9 +81,12 @@ def new_folder(path: Path, overwrite: bool = False) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o777 & ~current_umask())
+        # The old folder is moved aside, not removed, until the new one is in its place.
+        old = Path(f"{temporary}.old")
         if target.exists():
-            shutil.rmtree(target)
+            target.rename(old)
         temporary.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

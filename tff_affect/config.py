@@ -7,7 +7,7 @@ by OmegaConf and is never re-assembled by hand: what needs a setting gets the pa
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -129,13 +129,18 @@ class OptimizerConfig:
         momentum: Momentum of ``sgd``; 0 is plain SGD.
     """
 
-    name: str = "sgd"
-    learning_rate: float = 1.0
+    name: str
+    learning_rate: float
     momentum: float = 0.0
 
     def __post_init__(self) -> None:
         _choice("optimizer.name", self.name, SERVER_OPTIMIZERS)
         _above_zero("optimizer.learning_rate", self.learning_rate)
+        if self.name != "sgd" and (self.learning_rate >= 1 or self.momentum):
+            raise InputError(
+                f"optimizer {self.name}: expected a learning rate below 1 and no momentum, found "
+                f"{self.learning_rate:g} and {self.momentum:g}; name its own learning_rate beside its name"
+            )
         if not 0 <= self.momentum < 1:
             raise InputError(f"optimizer.momentum: expected at least 0 and below 1, found {self.momentum:g}")
 
@@ -168,7 +173,7 @@ class TrainingConfig:
     loss: str = "ccc"
     client_optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig("adam", 0.005))
     baseline_optimizer: OptimizerConfig | None = None
-    server_optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    server_optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig("sgd", 1.0))
     proximal_strength: float = 0.0
     weighting: str = "windows"
     evaluate_every: int = 1
@@ -213,14 +218,18 @@ class StudyConfig:
             raise InputError("methods: 'federated' cannot be left out; the other rows are its baselines")
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise InputError(f"seeds: expected at least one seed and no seed twice, found {list(self.seeds)}")
+        _at_least("seeds", min(self.seeds), 0)
 
 
-def load_config(file: str | Path | None, overrides: list[str] | None = None) -> StudyConfig:
+def load_config(
+    file: str | Path | None, overrides: list[str] | None = None, cohort: str | Path | None = None
+) -> StudyConfig:
     """Reads a study's configuration.
 
     Args:
         file: A YAML file with any part of `StudyConfig`; None for the defaults.
         overrides: Dotted settings such as ``training.rounds=50``; they win over the file.
+        cohort: The cohort's folder, taken as it is; wins over both.
 
     Raises:
         InputError: For an unreadable file, an unknown key, a value of the wrong type or out of range.
@@ -234,9 +243,12 @@ def load_config(file: str | Path | None, overrides: list[str] | None = None) -> 
         if file is not None:
             config = OmegaConf.merge(config, OmegaConf.create(_read_yaml(Path(file))))
         config = OmegaConf.merge(config, OmegaConf.from_dotlist(list(overrides or [])))
-        if OmegaConf.is_missing(config.data, "cohort"):
+        if cohort is None and OmegaConf.is_missing(config.data, "cohort"):
             raise InputError("data.cohort: name the cohort's folder", file=file)
-        return OmegaConf.to_object(config)  # type: ignore[return-value]
+        if cohort is not None:
+            config = OmegaConf.merge(config, {"data": {"cohort": ""}})
+        found: Any = OmegaConf.to_object(config)
+        return found if cohort is None else replace(found, data=replace(found.data, cohort=str(cohort)))
     except (OmegaConfBaseException, yaml.YAMLError) as error:
         place = getattr(error, "full_key", None) or "the configuration is wrong"
         raise InputError(f"{place}: {str(error).splitlines()[0]}", file=file) from error

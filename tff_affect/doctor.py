@@ -240,6 +240,8 @@ def _run_one_round() -> None:
     import tensorflow as tf
     import tensorflow_federated as tff
 
+    from tff_affect.learning.runtime import local_runtime
+
     x = tf.constant([[1.0], [2.0]])
     data = tf.data.Dataset.from_tensor_slices((x, 2.0 * x)).batch(2)
 
@@ -250,7 +252,8 @@ def _run_one_round() -> None:
         )
 
     process = tff.learning.algorithms.build_weighted_fed_avg(model_fn, tff.learning.optimizers.build_sgdm(0.1))
-    result = process.next(process.initialize(), [data])
+    with local_runtime():
+        result = process.next(process.initialize(), [data])
     kernel, bias = (float(weight.squeeze()) for weight in process.get_model_weights(result.state).trainable)
     # One gradient step of 0.1 from zero on the mean of (ax + b - 2x)^2, worked out by hand.
     if abs(kernel - 1.0) > 1e-5 or abs(bias - 0.6) > 1e-5:

@@ -1,7 +1,8 @@
 """The rows of the table: every way of training, for one seed on one split.
 
 All start from the same weights, stop by the same rule on the same development clients, and are scored on the same test
-clients, which no training, scaling or selection has seen. Local-only: each training client's own model is applied to
+clients, which took part in no training and no selection (their features are standardised by themselves where scaling is
+per subject). Local-only: each training client's own model is applied to
 every test client; it answers what a new person would get from one other person's model.
 """
 

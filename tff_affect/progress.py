@@ -36,7 +36,7 @@ class _Silent:
 
 
 class PlainProgress(Progress):
-    """Lines for logs: at a task's start and end, and every ten seconds between."""
+    """Lines for logs: every ten seconds of a task, and at its end."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr

@@ -84,4 +84,4 @@ def _append(file: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]
 def _is_training_row(row: str, last_round: int) -> bool:
     """Whether a row was written in a round up to ``last_round``; rows of the final evaluation name other partitions."""
     cells = row.split(",")
-    return int(cells[0]) <= last_round and cells[1] not in ("train", "test")
+    return cells[0].isdecimal() and int(cells[0]) <= last_round and cells[1] not in ("train", "test")

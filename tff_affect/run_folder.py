@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -101,26 +100,20 @@ class RunFolder:
         file.parent.mkdir(parents=True, exist_ok=True)
         replace_bytes(file, stream.getvalue())
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keeps a second driver out of the folder.
 
-        Raises:
-            InputError: If another process works on this run.
-        """
-        with open(self.path / ".lock", "w", encoding="utf-8") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise InputError(
-                    "another process is working on this run; wait for it or stop it", file=self.path
-                ) from error
-            yield
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keeps a second driver out of a study's folder.
 
-
-def read_predictions(file: Path) -> pd.DataFrame:
-    """Reads what `RunFolder.write_predictions` wrote."""
-    return pq.read_table(file).to_pandas()
+    Raises:
+        InputError: If another process works on it.
+    """
+    with open(folder / ".lock", "w", encoding="utf-8") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InputError("another process is working on this study; wait for it or stop it", file=folder) from error
+        yield
 
 
 def write_json(file: Path, content: Any) -> None:

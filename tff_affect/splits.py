@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
+from tff_affect.atomic import replace_text
 from tff_affect.cohort import Cohort
 from tff_affect.config import SplitConfig
 from tff_affect.errors import InputError
@@ -22,8 +24,8 @@ class Split:
     test: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        everyone = [*self.train, *self.development, *self.test]
-        twice = sorted({s for s in everyone if everyone.count(s) > 1})
+        counts = Counter((*self.train, *self.development, *self.test))
+        twice = sorted(subject for subject, count in counts.items() if count > 1)
         if twice:
             raise InputError(f"the split puts subject {twice[0]} in two partitions")
         for name, subjects in asdict(self).items():
@@ -32,14 +34,9 @@ class Split:
                     f"the split leaves no subject for {name}; the cohort needs more subjects or other shares"
                 )
 
-    @property
-    def subjects(self) -> tuple[str, ...]:
-        """Everyone, training first."""
-        return (*self.train, *self.development, *self.test)
-
     def write(self, file: Path) -> None:
         """Writes the split as JSON."""
-        file.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+        replace_text(file, json.dumps(asdict(self), indent=1) + "\n")
 
 
 def make_splits(cohort: Cohort, config: SplitConfig) -> tuple[Split, ...]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,26 +11,29 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _PREFIX = "tff_affect-staging-"
+_LOCK = ".lock"
 
 
 @contextmanager
 def staging_folder() -> Iterator[Path]:
     """A folder that only this user can read, removed at the end.
 
-    It lies in the system's temporary folder (``TMPDIR`` moves it). What a killed run left there is removed first.
+    It lies in the system's temporary folder (``TMPDIR`` moves it). What a killed run left there is removed first: its
+    lock went with it, whatever machine or container it ran on.
     """
     _sweep(Path(tempfile.gettempdir()))
-    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     try:
-        yield folder
+        with open(folder / _LOCK, "w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _sweep(parent: Path) -> None:
     for folder in parent.glob(f"{_PREFIX}*"):
-        match = re.fullmatch(rf"{_PREFIX}(\d+)-\w+", folder.name)
-        if match and not _alive(int(match[1])) and _is_own(folder):
+        if _is_own(folder) and _is_abandoned(folder / _LOCK):
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -41,11 +44,11 @@ def _is_own(folder: Path) -> bool:
         return False
 
 
-def _alive(pid: int) -> bool:
+def _is_abandoned(lock: Path) -> bool:
+    """Whether a driver once held the lock and none does now; without one, the folder is just being made."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        with open(lock, encoding="utf-8") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    except OSError:
         return False
-    except PermissionError:
-        return True
-    return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,17 @@ from tff_affect.learning.runtime import local_runtime
 from tff_affect.learning.scaling import stage_for_split
 from tff_affect.methods import Learners, Row, Run
 from tff_affect.progress import Progress
-from tff_affect.run_folder import CONFIG, ENVIRONMENT, SPLIT, STUDY, RunFolder, environment, read_json, write_json
+from tff_affect.run_folder import (
+    CONFIG,
+    ENVIRONMENT,
+    SPLIT,
+    STUDY,
+    RunFolder,
+    environment,
+    locked,
+    read_json,
+    write_json,
+)
 from tff_affect.splits import Split
 from tff_affect.staging import staging_folder
 
@@ -50,18 +61,23 @@ def run_study(
     Raises:
         InputError: For anything wrong with the windows or the folder; nothing is written then.
     """
-    facts = {"cohort": cohort.content_sha256, **asdict(replace(config, data=replace(config.data, cohort="")))}
+    facts = _facts(config, cohort)
     _check_folder(folder, facts, resume)
     runs: list[Path] = []
     learners: Learners | None = None
-    with staging_folder() as private, local_runtime():
+    with ExitStack() as stack:
+        private = stack.enter_context(staging_folder())
+        stack.enter_context(local_runtime())
         for fold, split in enumerate(splits):
             if learners is None or config.data.scaling == "federated":
                 place = private / str(fold)
                 place.mkdir(mode=0o700)
                 learners = Learners.build(stage_for_split(cohort, place, config.data, split.train), config)
-            check_windows(learners.staged, split.train)
-            _start_folder(folder, config, facts)
+            if not runs:
+                check_windows(learners.staged, sorted({client for each in splits for client in each.train}))
+                _start_folder(folder, config, facts)
+                stack.enter_context(locked(folder))
+                _check_folder(folder, facts, resume=True)
             for seed in config.seeds:
                 name = _run_name(config, splits, seed, fold)
                 run_folder = RunFolder(folder / name, cohort.manifest.labels)
@@ -69,6 +85,13 @@ def run_study(
                 _finish(run, ceiling)
                 runs.append(run_folder.path)
     return runs
+
+
+def _facts(config: StudyConfig, cohort: Cohort) -> dict[str, Any]:
+    """What must be the same for a study to go on: settings, data wherever they lie, and software."""
+    software = {name: version for name, version in environment().items() if name != "cores"}
+    settings = asdict(replace(config, data=replace(config.data, cohort="")))
+    return {"cohort": cohort.content_sha256, "environment": software, **settings}
 
 
 def _run_name(config: StudyConfig, splits: Sequence[Split], seed: int, fold: int) -> str:
@@ -122,15 +145,14 @@ def _start_folder(folder: Path, config: StudyConfig, facts: dict[str, Any]) -> N
 def _finish(run: Run, ceiling: Ceiling | None) -> None:
     """Computes the methods of a run that are not in its results yet."""
     file = run.folder.path / RESULTS
-    with run.folder.locked():
-        run.split.write(run.folder.path / SPLIT)
-        rows: list[Row] = read_results(file).to_dict("records") if file.is_file() else []  # type: ignore[assignment]
-        done = {row["method"] for row in rows if row["kind"] == "measured"}
-        if ceiling is not None and not done:
-            rows = [row for row in ceiling(run.split) if row["method"] in run.config.methods]
-        for method in (m for m in METHODS if m in run.config.methods and m not in done):
-            rows += run.rows(method)
-            write_results(file, sorted(rows, key=_row_order))
+    run.split.write(run.folder.path / SPLIT)
+    rows: list[Row] = read_results(file).to_dict("records") if file.is_file() else []  # type: ignore[assignment]
+    done = {row["method"] for row in rows if row["kind"] == "measured"}
+    if ceiling is not None and not done:
+        rows = [row for row in ceiling(run.split) if row["method"] in run.config.methods]
+    for method in (m for m in METHODS if m in run.config.methods and m not in done):
+        rows += run.rows(method)
+        write_results(file, sorted(rows, key=_row_order))
 
 
 def _row_order(row: Mapping[str, Any]) -> tuple[int, str, str, str]:

@@ -1,10 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from data_prep.au_tables import convert_table
-from data_prep.column_map import ColumnMap, column_map_from_mapping, load_column_map, packaged_maps, parse_pairs
+from data_prep.au_tables import convert_table, read_table
+from data_prep.column_map import ColumnMap, column_map_from_mapping, load_column_map, packaged_maps
 from data_prep.convert import convert
+from data_prep.delimited import DelimitedTable
 from tff_affect.errors import InputError
 
 MAP = ColumnMap(subject="who", features=r"AU\d\d", labels={"valence": "v"}, groups={"gender": "sex"})
@@ -120,15 +123,30 @@ def test_real_people_and_clips(shared_data, tmp_path):
 
 
 def test_packaged_maps_load():
-    assert "clip_self_report" in packaged_maps()
+    assert packaged_maps() == ("clip_self_report", "clip_self_report_shuffled")
     assert load_column_map("clip_self_report").values["valence"] == {"Unpleasant": -1, "Neutral": 0, "Pleasant": 1}
 
 
-def test_pairs_of_options():
-    assert parse_pairs("--label", ["valence=v", "arousal = a b"]) == {"valence": "v", "arousal": "a b"}
-    for wrong in (["valence"], ["=v"], ["a=1", "a=2"]):
-        with pytest.raises(InputError, match="--label"):
-            parse_pairs("--label", wrong)
+def test_the_shuffled_map_is_the_plain_one_but_for_the_seed():
+    plain, shuffled = (load_column_map(name) for name in packaged_maps())
+    assert plain.shuffle_steps is None
+    assert shuffled.shuffle_steps == 0
+    assert shuffled.name == "clips with self-reported valence, steps shuffled"
+    assert replace(shuffled, shuffle_steps=None, name=plain.name) == plain
+
+
+def test_columns_are_read_once_whatever_the_number_of_subjects(tmp_path, monkeypatch):
+    reads = []
+    text = DelimitedTable.text
+    monkeypatch.setattr(DelimitedTable, "text", lambda table, column: reads.append(column) or text(table, column))
+    counts = []
+    for subjects in (2, 20):
+        frame(subjects).to_csv(tmp_path / "t.csv", index=False)
+        reads.clear()
+        found = list(read_table(tmp_path / "t.csv", MAP)[1])
+        assert [entry.groups for entry, _ in found] == [{"gender": "x"}] * subjects
+        counts.append(len(reads))
+    assert counts[0] == counts[1]
 
 
 GOOD = {"subject": "s", "features": ["AU01"], "labels": {"valence": "v"}}

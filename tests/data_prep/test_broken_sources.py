@@ -147,10 +147,10 @@ def _blank_first(lines):
     return [*lines[:at], *("?" + line[line.index(",") :] for line in lines[at:] if line)]
 
 
-def expect_refusal(source, tmp_path, message, column_map=None):
+def expect_refusal(source, tmp_path, message, column_map=None, **options):
     before = sorted(path.name for path in tmp_path.iterdir())
     with pytest.raises(InputError, match=f"(?s){message}") as raised:
-        convert(source, tmp_path / "cohort", column_map)
+        convert(source, tmp_path / "cohort", column_map, **options)
     assert raised.value.exit_code == 2
     assert raised.value.file is not None
     assert "\n" not in str(raised.value).strip()
@@ -264,6 +264,16 @@ def test_a_table_needs_a_map_and_a_cohort_needs_nothing(pristine, tmp_path):
     expect_refusal(tmp_path / "t.csv", tmp_path, "clip_self_report")
     convert(pristine, tmp_path / "done")
     expect_refusal(tmp_path / "done", tmp_path, "cohort already")
+
+
+def test_options_of_the_other_kind_of_source_are_refused(pristine, tmp_path):
+    good_table().to_csv(tmp_path / "t.csv", index=False)
+    expect_refusal(pristine, tmp_path, "column map is for tables", MAP)
+    expect_refusal(pristine, tmp_path, "column map is for tables", "clip_self_report")
+    expect_refusal(tmp_path / "t.csv", tmp_path, "t.csv.*'ccc_centred' is for RECOLA", MAP, fusion="ccc_centred")
+    expect_refusal(tmp_path / "t.csv", tmp_path, "t.csv.*'median' is for RECOLA", MAP, fusion="median")
+    expect_refusal(tmp_path / "t.csv", tmp_path, "t.csv.*deltas are for RECOLA", MAP, deltas=True)
+    assert len(convert(pristine, tmp_path / "r", fusion="ccc_centred", deltas=True).subjects) == 3
 
 
 def test_an_occupied_destination_is_kept(pristine, tmp_path):

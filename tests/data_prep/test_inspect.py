@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.column_map import ColumnMap
-from data_prep.inspect import detect, inspect_source, longest_run
+from data_prep.inspect import Inspection, _row, detect, inspect_source, longest_run
 from data_prep.recola_layout import ANNOTATION, FEATURES
 from data_prep.recola_writer import write_recola_layout
 from data_prep.synthetic import SyntheticConfig, generate_subject, write_synthetic_cohort
+from tff_affect.cohort import SubjectTable
 
 CONFIG = SyntheticConfig(subjects=2, seconds=8.0, missing_fraction=0.2, bad_trackers=())
 
@@ -65,4 +66,16 @@ def test_tables_with_and_without_a_map(tmp_path):
     file.write_text("who,AU01,v\na,1,0\na,2,1\nb,3,1\n")
     mapped = inspect_source(file, ColumnMap(subject="who", features=("AU01",), labels={"valence": "v"}))
     assert [row.frames for row in mapped.subjects] == [2, 1]
+    assert [row.rate for row in mapped.subjects] == [1.0, None]
     assert not mapped.problems
+    json.dumps(mapped.to_json(), allow_nan=False)
+
+
+def test_what_cannot_be_measured_is_none_and_valid_json():
+    labels = np.array([[np.nan, 0.5]], np.float32)
+    table = SubjectTable(np.zeros(1), np.ones((1, 2), np.float32), labels, np.zeros(1, bool))
+    row = _row("a", table, ("arousal", "valence"))
+    assert row.rate is None
+    assert row.label_span == {"arousal": None, "valence": (0.5, 0.5)}
+    written = json.dumps(Inspection("table", False, ("AU01", "AU02"), (row,), ()).to_json(), allow_nan=False)
+    assert json.loads(written)["subjects"][0]["label_span"]["arousal"] is None

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from data_prep.synthetic import SyntheticConfig, generate_subject, write_synthetic_cohort
-from data_prep.synthetic_model import LOADINGS, generator, rater_panel, subject_parameters
+from data_prep.synthetic import SyntheticConfig, generate_subject, synthetic_config_of, write_synthetic_cohort
+from data_prep.synthetic_model import LOADINGS, MAX_FRAMES, generator, rater_panel, subject_parameters
 from tff_affect.cohort import Cohort
 from tff_affect.errors import InputError
 
@@ -127,7 +127,12 @@ def test_a_tiny_cohort_has_both_groups():
         {"subjects": 2.5},
         {"seconds": float("nan")},
         {"seconds": 0.05, "frame_rate": 1.0},
+        {"seconds": 1e6, "frame_rate": 1000.0},
+        {"seconds": 10**400},
         {"frame_rate": 0.0},
+        {"action_units": 3},
+        {"action_units": "AU01"},
+        {"action_units": (["AU01"],)},
         {"action_units": ("AU99",)},
         {"action_units": ()},
         {"action_units": ("AU01", "AU01")},
@@ -142,6 +147,43 @@ def test_a_tiny_cohort_has_both_groups():
 def test_bad_configurations_are_refused(wrong):
     with pytest.raises(InputError, match="synthetic "):
         SyntheticConfig(**wrong)
+
+
+def test_the_length_of_a_recording_is_bounded():
+    assert SyntheticConfig(seconds=MAX_FRAMES / 25).frames == MAX_FRAMES
+    with pytest.raises(InputError, match=r"2 to 2,000,000 frames per recording, found 2,000,001 \(.* 25/s\)"):
+        SyntheticConfig(seconds=(MAX_FRAMES + 1) / 25)
+
+
+def with_provenance(folder, **change):
+    file = folder / "cohort.json"
+    content = json.loads(file.read_text())
+    content["provenance"] = {k: v for k, v in (content["provenance"] | change).items() if v is not None}
+    file.write_text(json.dumps(content))
+    return Cohort.open(folder, verify=False)
+
+
+def test_the_configuration_comes_from_the_provenance(tmp_path):
+    cohort = write_synthetic_cohort(tmp_path / "a", SMALL)
+    assert synthetic_config_of(cohort) == SMALL
+    assert synthetic_config_of(with_provenance(tmp_path / "a", reader="mine", config=None)) is None
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (None, "'config', found none"),
+        ("much", "'config', found 'much'"),
+        ([1], r"'config', found \[1\]"),
+        ({"colour": 1}, "unknown key 'colour'"),
+        ({"action_units": 3}, "action_units"),
+        ({"seconds": "long"}, "seconds"),
+    ],
+)
+def test_a_broken_configuration_in_the_provenance_is_refused(config, message, tmp_path):
+    write_synthetic_cohort(tmp_path / "a", replace(SMALL, seconds=1.0))
+    with pytest.raises(InputError, match=rf"cohort\.json: provenance: .*{message}"):
+        synthetic_config_of(with_provenance(tmp_path / "a", config=config))
 
 
 def test_unknown_subjects_and_keys_are_refused():

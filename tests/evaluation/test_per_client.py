@@ -136,6 +136,29 @@ def test_pooled_local_only_pools_each_model_rank_then_averages() -> None:
     assert pools.loc["arousal", "ccc"] == pytest.approx((first + second) / 2, abs=1e-9)
 
 
+def test_pooled_mean_predictor_is_slightly_negative_over_folds() -> None:
+    golds = [series(0, c)[0] for c in range(6)]
+    told, found = [], []
+    for c, gold in enumerate(golds):
+        constant = np.mean([g.mean(axis=0) for i, g in enumerate(golds) if i % 3 != c % 3], axis=0)
+        told.append(np.broadcast_to(constant, gold.shape))
+        found.append(frame(rows("mean predictor", f"P{c}", gold, told[-1]), seed=0, fold=c % 3))
+    pools = pooled(pd.concat(found)).set_index("dimension")
+    one_fold = pooled(found[0]).set_index("dimension")
+    for d, dimension in enumerate(DIMENSIONS):
+        assert pools.loc[dimension, "ccc"] == pytest.approx(ccc(list(zip(golds, told, strict=True)), d), abs=1e-9)
+        assert -0.5 < float(pools["ccc"][dimension]) < 0
+        assert one_fold.loc[dimension, "ccc"] == 0
+
+
+def test_one_constant_local_model_flags_a_client_whose_mean_is_not_0() -> None:
+    gold, predicted = series(0)
+    found = rows("local-only", "P1", gold, predicted, "A") + rows("local-only", "P1", gold, 0 * gold, "B")
+    summary = summarise(frame(found), DIMENSIONS).set_index("dimension").loc["arousal"]
+    assert summary["constant_clients"] == 1
+    assert summary["ccc_mean"] == pytest.approx(ccc([(gold, predicted)]) / 2)
+
+
 def test_summary_over_seeds_and_folds_by_hand() -> None:
     pairs = {(s, c): series(s, c) for s in range(3) for c in range(5)}
     found = pd.concat(frame(rows("federated", f"P{c}", *pair), seed=s, fold=c % 2) for (s, c), pair in pairs.items())
@@ -177,3 +200,20 @@ def test_a_study_is_a_run_or_a_folder_of_runs(tmp_path: Path) -> None:
         per_client.run_folders(tmp_path / "seed-3")
     with pytest.raises(InputError, match=r"no run with a results\.csv"):
         per_client.run_folders(tmp_path / "absent")
+
+
+def test_a_single_run_has_the_seed_of_its_study(tmp_path: Path) -> None:
+    write_results(tmp_path / "results.csv", rows("federated", "P1", *series(0)))
+    assert per_client.run_folders(tmp_path) == [(0, 0, tmp_path)]
+    (tmp_path / "study.json").write_text('{"seeds": [7]}')
+    assert per_client.run_folders(tmp_path) == [(7, 0, tmp_path)]
+    assert set(read_study(tmp_path)["seed"]) == {7}
+
+
+@pytest.mark.parametrize("content", ["{", "[7]", "{}", '{"seeds": 7}', '{"seeds": [1, 2]}', '{"seeds": ["7"]}'])
+def test_a_spoilt_study_file_is_named(tmp_path: Path, content: str) -> None:
+    write_results(tmp_path / "results.csv", rows("federated", "P1", *series(0)))
+    (tmp_path / "study.json").write_text(content)
+    with pytest.raises(InputError) as caught:
+        read_study(tmp_path)
+    assert caught.value.file == str(tmp_path / "study.json")

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from sample_study import CLIENTS, DIMENSIONS
 
+from tff_affect.config import METHODS
 from tff_affect.errors import InputError
-from tff_affect.evaluation.per_client import METHODS, read_study, summarise
+from tff_affect.evaluation.per_client import read_study, summarise
+from tff_affect.report import html
 from tff_affect.report.html import write_report
 from tff_affect.report.study import CohortFacts
 
@@ -137,3 +139,48 @@ def test_a_spoilt_file_is_named_and_no_report_is_left(
         write_report(study, FACTS)
     assert caught.value.file == str(study / file)
     assert sorted(entry.name for entry in study.iterdir()) == before
+
+
+@pytest.fixture
+def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Text alone: drawing takes seconds."""
+    monkeypatch.setattr(html, "_figures", lambda study, facts: [])
+
+
+def limits_with(study: Path, config: str) -> str:
+    (study / "config.yaml").write_text(config)
+    text = write_report(study, FACTS).read_text()
+    return " ".join(re.search(r"<h2>Limits</h2>(.*?)</section>", text, flags=re.DOTALL)[1].split())  # type: ignore[index]
+
+
+@pytest.mark.usefixtures("without_figures")
+@pytest.mark.parametrize(("scaling", "said"), [("subject", True), ("federated", False), ("none", False)])
+def test_scaling_by_subject_is_called_transductive(make_study: Callable[..., Path], scaling: str, said: bool) -> None:
+    limits = limits_with(make_study(), f"data:\n  window: 100\n  scaling: {scaling}\n  target_delay: 0.0\n")
+    sentence = "standardised per subject, over the whole recording, test clients included (transductive). No labels"
+    assert (sentence in limits) == said
+
+
+@pytest.mark.usefixtures("without_figures")
+@pytest.mark.parametrize(("loss", "said"), [("ccc", True), ("mse", False)])
+def test_the_batches_of_the_ccc_loss_are_a_limit(make_study: Callable[..., Path], loss: str, said: bool) -> None:
+    limits = limits_with(make_study(), f"training:\n  batch_size: 16\n  loss: {loss}\n")
+    assert ("do not minimise the same objective" in limits) == said
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_local_only_says_who_chose_its_stopping_point(make_study: Callable[..., Path]) -> None:
+    study = make_study()
+    assert "stopping point is chosen on development clients" in limits_with(study, "")
+    results = study / "seed-0" / "results.csv"
+    kept = [line for line in results.read_text().splitlines(keepends=True) if not line.startswith("local-only")]
+    results.write_text("".join(kept))
+    assert "stopping point" not in limits_with(study, "")
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_a_simulation_is_not_called_a_deployment(make_study: Callable[..., Path]) -> None:
+    text = " ".join(write_report(make_study(), FACTS).read_text().split())
+    assert "This is a simulation on one machine, which holds every recording" in text
+    assert "evaluation statistics and, with federated scaling, sums of features would leave them" in text
+    assert "its recording stays with it" not in text

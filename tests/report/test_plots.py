@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 
-from tff_affect.report import plots
+from tff_affect.report import plots, svg
 from tff_affect.report.study import Study, open_study, overlapping_subjects, traces
 
 
@@ -47,6 +47,38 @@ def test_every_plot_says_synthetic_only_when_it_is(study: Study) -> None:
         assert image.count("SYNTHETIC") >= 3
     for image in draw(study, synthetic=False).values():
         assert "SYNTHETIC" not in image
+
+
+def longest_line(image: str, colour: str) -> int:
+    """Points of the longest line of a colour."""
+    paths = re.findall(rf'<path d="([^"]+)"[^>]*stroke: {colour.lower()}', image)
+    return max(len(re.findall("[ML]", path)) for path in paths)
+
+
+def until(study: Study, seed: int, last: int) -> Study:
+    """The study, had the run of a seed stopped after a round."""
+    cut = f"seed != {seed} or round <= {last}"
+    return Study(**(vars(study) | {name: getattr(study, name).query(cut) for name in ("per_client", "rounds")}))
+
+
+def test_mean_and_pooled_lines_end_where_the_first_run_stopped(study: Study) -> None:
+    image = draw(until(study, seed=1, last=5))["rounds"]
+    assert [longest_line(image, colour) for colour in (svg.SKY, svg.BLUE, svg.ORANGE)] == [11, 6, 6]
+    shown = study.per_client.query("dimension == 'arousal' and round == 5")["ccc"].mean()
+    assert f"their mean ends at {shown:.3f}, round 5, the last that all 2 runs reached." in image
+
+
+def test_the_lines_of_one_run_end_together(make_study: Callable[..., Path]) -> None:
+    image = draw(open_study(make_study()))["rounds"]
+    assert [longest_line(image, colour) for colour in (svg.SKY, svg.BLUE, svg.ORANGE)] == [11, 11, 11]
+    assert re.search(r"their mean ends at [-\d.]+, round 10\.<", image)
+
+
+def test_only_development_clients_are_drawn_over_rounds(study: Study) -> None:
+    tested = study.per_client.assign(partition="test")
+    assert plots.rounds_plot(tested, study.rounds, "arousal", True) is None
+    both = pd.concat([study.per_client, tested.assign(ccc=-1.0, round=99)])
+    assert plots.rounds_plot(both, study.rounds, "arousal", True) == draw(study)["rounds"]
 
 
 def test_the_paired_plot_states_the_test(study: Study) -> None:

@@ -11,7 +11,7 @@ from rich.table import Table
 from sample_study import CLIENTS, DIMENSIONS, predict, recording
 
 from tff_affect.evaluation.per_client import read_study, summarise
-from tff_affect.report.tables import headline_records, headline_table, write_summary
+from tff_affect.report.tables import headline_caption, headline_records, headline_table, write_summary
 
 
 def printed(table: Table, width: int = 100) -> str:
@@ -72,6 +72,35 @@ def test_each_method_keeps_its_own_ceiling(make_study: Callable[..., Path]) -> N
     assert ceilings["federated"] == pytest.approx(0.5)
     assert ceilings["centralised"] == pytest.approx(oracle(0.95)[0], abs=1e-6)
     assert ceilings["local-only"] is None
+
+
+def test_the_caption_says_what_ceilings_and_constants_are(make_study: Callable[..., Path]) -> None:
+    results = read_study(make_study())
+    caption = headline_caption(headline_records(summarise(results, DIMENSIONS), synthetic=True))
+    assert (
+        "Ceiling: the best causal linear filter that knows the test client's own generative parameters (local-only: "
+        "those of one training client; a model may exceed that one)."
+    ) in caption
+    assert "With some constant series, counted as 0: mean predictor." in caption
+    assert "mean predictor's is 0" not in caption
+    zero = results[results["kind"] == "attainable"].assign(method="mean predictor", ccc=0.0)
+    own = headline_caption(headline_records(summarise(pd.concat([results, zero]), DIMENSIONS), synthetic=True))
+    assert own == caption + " The mean predictor's is 0, that of any constant."
+    measured = results[(results["kind"] == "measured") & (results["method"] == "federated")]
+    caption = headline_caption(headline_records(summarise(measured, DIMENSIONS), synthetic=True))
+    assert "eiling" not in caption
+    assert "constant" not in caption
+
+
+def test_a_constant_local_model_is_flagged_beside_a_mean_that_is_not_0(make_study: Callable[..., Path]) -> None:
+    results = read_study(make_study(ceilings=False))
+    local = results[results["method"] == "local-only"]
+    flat = local["model"] == "P1"
+    local = local.assign(ccc=local["ccc"].mask(flat, 0.0), constant=flat)
+    records = headline_records(summarise(local, DIMENSIONS), synthetic=True)
+    assert records[0]["constant_clients"] == len(CLIENTS)
+    assert records[0]["ccc_mean"] > 0.1
+    assert "With some constant series, counted as 0: local-only." in headline_caption(records)
 
 
 def test_the_summary_file_holds_the_records(make_study: Callable[..., Path], tmp_path: Path) -> None:

@@ -23,10 +23,10 @@ from tff_affect.config import METHODS
 from tff_affect.errors import InputError
 from tff_affect.evaluation.statistics import bootstrap_interval
 from tff_affect.metrics import SufficientStatistics, merge_all
+from tff_affect.run_folder import STUDY, read_json
 
 RESULTS = "results.csv"
 KINDS = ("measured", "attainable")
-LOCAL_ONLY = "local-only"
 STATISTICS = ("n", "mean_gold", "mean_predicted", "m2_gold", "m2_predicted", "comoment")
 MEASURES = ("ccc", "pcc", "rmse")
 KEYS = ("method", "kind", "model", "client", "dimension")
@@ -130,14 +130,17 @@ def _require_none(wrong: pd.Series, reason: str, path: Path) -> None:
 
 
 def run_folders(study: str | Path) -> list[tuple[int, int, Path]]:
-    """Seed, fold and folder of each run of a study; a folder that holds a run itself is its own study (seed 0, fold 0).
+    """Seed, fold and folder of each run of a study.
+
+    A folder that holds a run itself is its own study: fold 0, and the seed that its ``study.json`` names, or 0 where
+    there is no such file.
 
     Raises:
-        InputError: If there is no run with results.
+        InputError: If there is no run with results, or ``study.json`` does not name the one seed of a single run.
     """
     study = Path(study)
     if (study / RESULTS).is_file():
-        return [(0, 0, study)]
+        return [(_single_seed(study / STUDY), 0, study)]
     found = [
         (int(match[1]), int(match[2] or 0), match.string)
         for match in (_RUN_FOLDER.fullmatch(entry.name) for entry in (study.iterdir() if study.is_dir() else ()))
@@ -146,6 +149,16 @@ def run_folders(study: str | Path) -> list[tuple[int, int, Path]]:
     if not found:
         raise InputError(f"no run with a {RESULTS} here, nor in folders named seed-0, seed-1, ...", file=study)
     return [(seed, fold, study / name) for seed, fold, name in sorted(found)]
+
+
+def _single_seed(file: Path) -> int:
+    if not file.is_file():
+        return 0
+    content = read_json(file)
+    seeds = content.get("seeds") if isinstance(content, dict) else None
+    if isinstance(seeds, list) and len(seeds) == 1 and type(seeds[0]) is int:
+        return seeds[0]
+    raise InputError(f"expected one whole number in 'seeds', as of a single run, found {seeds!r}", file=file)
 
 
 def read_study(study: str | Path) -> pd.DataFrame:
@@ -179,6 +192,9 @@ def pooled(results: pd.DataFrame) -> pd.DataFrame:
 
     Local-only pools the i-th model of each fold with the i-th model of the others, then averages over i. Where folds
     differ in training clients, only the models that every fold has are used, so that each pool covers every client.
+
+    Under k-fold the mean predictor has one constant per fold, the mean of that fold's training clients: it is low where
+    the tested clients are high, so that its pooled CCC is slightly negative rather than 0.
     """
     frame = _with_runs(results)
     frame["rank"] = _model_ranks(frame)
@@ -219,8 +235,8 @@ def summarise(results: pd.DataFrame, dimensions: Sequence[str], seed: int = 0) -
         Columns ``method, kind, dimension``; ``ccc_mean``: CCC averaged over seeds, then over clients; ``ccc_low,
         ccc_high``: its 95 % bootstrap interval over clients (NaN with fewer than three); ``ccc_pooled``: pooled CCC
         over all folds, averaged over seeds; ``ccc_mean_sd, ccc_pooled_sd``: standard deviation over seeds (NaN with
-        one); ``clients``, ``seeds``, ``folds``: counts; ``constant_clients``: clients with a constant series in some
-        seed, whose CCC counts as 0 there.
+        one); ``clients``, ``seeds``, ``folds``: counts; ``constant_clients``: clients with some constant series,
+        counted as 0. Their averaged CCC need not be 0: one seed, or one of local-only's many models, is enough.
 
     Raises:
         InputError: If a dimension has no results.

@@ -1,9 +1,10 @@
 """What training without federation gives, on the same split and the same budget.
 
 `Trainer` trains one Keras network in this process. Centralised training gives it the windows of all training clients,
-local-only training those of one client. Loss, initial weights, optimizer,
-passes over the data and early stopping are those of the federated run, unless the configuration names an optimizer of
-their own; the optimizer's state is kept from pass to pass, since nothing interrupts it.
+local-only training those of one client. Loss, initial weights, optimizer, passes over the data and early stopping are
+those of the federated run, unless the configuration names an optimizer of their own; the optimizer's state is kept from
+pass to pass, since nothing interrupts it. A centralised batch mixes clients where a federated one holds windows of one:
+there the CCC loss, taken over a batch, rewards differences between people too.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import tensorflow as tf
 
 from tff_affect.client_data import StagedCohort, average_windows
 from tff_affect.config import ModelConfig, TrainingConfig
+from tff_affect.errors import RunError
 from tff_affect.learning.algorithms import build_optimizer
 from tff_affect.learning.sampling import derived_seed
 from tff_affect.losses import build_loss
@@ -101,12 +103,15 @@ class Trainer:
 
         Returns:
             The best weights.
+
+        Raises:
+            RunError: If training diverged before the first evaluation.
         """
         features, labels = self._training_windows(clients)
         current = [tf.constant(w, tf.float32) for w in weights]
         state = self._optimizer.initialize(tf.nest.map_structure(lambda w: tf.TensorSpec(w.shape, w.dtype), current))
         state = tf.nest.map_structure(tf.convert_to_tensor, state)
-        best, best_score, stale = current, -np.inf, 0
+        best, best_score, stale = None, -np.inf, 0
         for number in range(1, budget.passes + 1):
             order = np.random.default_rng(derived_seed(seed, "baseline", *clients, number)).permutation(
                 len(features) - 1
@@ -114,15 +119,19 @@ class Trainer:
             for batch in self._batches(order):
                 current, state, _ = self._step(current, state, features[batch], labels[batch])
             on_pass()
+            if not all(np.isfinite(w).all() for w in current):
+                break
             if number % budget.evaluate_every == 0 or number == budget.passes:
                 score = development_score([w.numpy() for w in current])
                 best, best_score, stale = (current, score, 0) if score > best_score else (best, best_score, stale + 1)
                 if budget.patience and stale >= budget.patience:
                     break
+        if best is None:
+            raise RunError("a baseline's training diverged; lower training.baseline_optimizer.learning_rate")
         return [w.numpy() for w in best]
 
     def _batches(self, order: np.ndarray) -> list[np.ndarray]:
-        """Index batches of one size, so that XLA compiles one step; -1 points at the empty window put last."""
+        """Index batches of one size, so that one step is traced; -1 points at the empty window put last."""
         size = self._training.batch_size
         padded = np.concatenate([order, np.full(-len(order) % size, -1)])
         return list(padded.reshape(-1, size))

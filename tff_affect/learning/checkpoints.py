@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import tensorflow_federated as tff
 
 _PREFIX = "round_"
+_LOG = logging.getLogger(__name__)
 
 
 class Checkpoints:
@@ -42,7 +44,12 @@ class Checkpoints:
         for version in sorted(await self._manager.get_versions() or [], reverse=True):
             try:
                 return await self._manager.load(version, structure), version
+            except MemoryError:
+                raise
             # A damaged SavedModel raises whatever its reader stumbles on.
             except Exception:
-                shutil.rmtree(self._folder / f"{_PREFIX}{version}", ignore_errors=True)
+                damaged = self._folder / f"damaged_{_PREFIX}{version}"
+                shutil.rmtree(damaged, ignore_errors=True)
+                (self._folder / f"{_PREFIX}{version}").rename(damaged)
+                _LOG.warning("the checkpoint of round %d cannot be read and was set aside as %s", version, damaged.name)
         return None

@@ -42,10 +42,12 @@ class RuntimeConfig:
     Attributes:
         concurrent_clients: Clients computed at the same time; 0 is one per core.
         start_timeout: Seconds to wait for the worker to answer.
+        restarts: How often a worker that died is started again; TFF itself would go on for ever.
     """
 
     concurrent_clients: int = 0
     start_timeout: float = 60.0
+    restarts: int = 3
 
 
 class Worker:
@@ -55,6 +57,7 @@ class Worker:
         self._config = config
         self._process: subprocess.Popen[bytes] | None = None
         self._stub: tff.framework.RemoteExecutorGrpcStub | None = None
+        self._starts = 0
 
     @property
     def pid(self) -> int | None:
@@ -65,10 +68,16 @@ class Worker:
         """A stub that answers; the worker is started, or started again if it died.
 
         Raises:
-            RunError: If the worker does not answer in time.
+            RunError: If the worker does not answer in time, or died too often.
         """
         if self._stub is None or self._process is None or self._process.poll() is not None:
             self.stop()
+            if self._starts > self._config.restarts:
+                raise RunError(
+                    f"the worker of TensorFlow Federated died {self._starts} times; it may lack memory: see the "
+                    "system's log, then resume with a smaller model, window or batch"
+                )
+            self._starts += 1
             self._start()
         return self._stub
 

@@ -19,8 +19,7 @@ def stage_for_split(cohort: Cohort, folder: Path, data: DataConfig, train: Seque
     staged = stage_cohort(cohort, folder, data)
     if data.scaling != "federated":
         return staged
-    scaling = federated_scaling(staged, train)
-    return stage_cohort(cohort, folder, data, lambda subject, table: scaling)
+    return stage_cohort(cohort, folder, data, federated_scaling(staged, train))
 
 
 def federated_scaling(staged: StagedCohort, clients: Sequence[str]) -> Scaling:

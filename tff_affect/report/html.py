@@ -24,8 +24,8 @@ REPORT = "report.html"
 _CAPTIONS = {
     "rounds": (
         "Over rounds",
-        "Each thin line is one client, the thick line their mean. Pooled CCC also rewards knowing which client is "
-        "which; the mean over clients does not.",
+        "Each thin line is one development client, the thick line their mean, up to the last round that every run "
+        "reached. Pooled CCC also rewards knowing which client is which; the mean over clients does not.",
     ),
     "clients": (
         "Per test client",
@@ -112,7 +112,13 @@ def _limits(study: Study) -> dict[str, Any]:
         "local_only": "local-only" in set(study.results["method"]),
         "seeds": study.results["seed"].nunique(),
         "test_clients": study.results["client"].nunique(),
+        "subject_scaling": _configured(study, "scaling", "subject"),
+        "ccc_loss": _configured(study, "loss", "ccc"),
     }
+
+
+def _configured(study: Study, setting: str, value: str) -> bool:
+    return re.search(rf"^\s*{setting}: {value}\s*$", study.config, flags=re.MULTILINE) is not None
 
 
 def _figures(study: Study, facts: CohortFacts) -> list[dict[str, Any]]:

@@ -25,21 +25,26 @@ def _name(plot: str, dimension: str) -> str:
 def rounds_plot(per_client: pd.DataFrame, rounds: pd.DataFrame, dimension: str, synthetic: bool) -> str | None:
     """CCC of each client over rounds (thin), their mean (thick) and, where known, the pooled CCC (dashed).
 
-    Development clients where there are any, else test, else training clients; averaged over seeds and folds.
+    Development clients, averaged over seeds and folds. Runs stop early at different rounds, so mean and pooled CCC end
+    at the last round that all runs reached; clients' lines go on with the runs that do.
+
+    Args:
+        per_client: As `tff_affect.report.study.Study` holds it.
+        rounds: Likewise.
+        dimension: The dimension to show.
+        synthetic: Whether the cohort is generated.
 
     Returns:
-        The SVG, or None where nothing was evaluated over rounds.
+        The SVG, or None where no development client was evaluated.
     """
     from matplotlib.ticker import MaxNLocator
 
-    found = per_client[per_client["dimension"] == dimension]
-    partition = next((p for p in ("development", "test", "train") if (found["partition"] == p).any()), None)
-    if partition is None:
+    found = per_client.query("dimension == @dimension and partition == 'development'").dropna(subset="ccc")
+    if found.empty:
         return None
-    lines = found[found["partition"] == partition].pivot_table(
-        index="round", columns="client", values="ccc", aggfunc="mean"
-    )
-    name, mean = _name("rounds", dimension), lines.mean(axis=1)
+    lines = found.pivot_table(index="round", columns="client", values="ccc", aggfunc="mean")
+    reached = found.groupby(["seed", "fold"])["round"].max()
+    name, mean = _name("rounds", dimension), lines.mean(axis=1).loc[: reached.min()]
     # A single point has no line, so it needs a marker.
     marker = "o" if len(lines) == 1 else None
     with canvas(name, 3.6) as (figure, (axes,)):
@@ -47,17 +52,17 @@ def rounds_plot(per_client: pd.DataFrame, rounds: pd.DataFrame, dimension: str, 
         axes.plot([], [], color=SKY, label="each client")
         axes.plot(mean.index, mean, color=BLUE, linewidth=2.6, label="mean over clients", marker=marker)
         column = f"development_ccc_{dimension}_pooled"
-        if partition == "development" and column in rounds.columns:
-            pooled = rounds.groupby("round")[column].mean().dropna()
+        if column in rounds.columns:
+            pooled = rounds.groupby("round")[column].mean().dropna().loc[: reached.min()]
             axes.plot(pooled.index, pooled, color=ORANGE, linewidth=2, linestyle="--", label="pooled", marker=marker)
         axes.set(xlabel="round", ylabel="CCC")
         axes.axhline(0, color=MUTED, linewidth=0.8)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.legend(loc="outside lower center", ncols=3)
-        title = f"{dimension.capitalize()}: {partition} clients over rounds"
-        end = f"their mean ends at {mean.iloc[-1]:.3f}, round {mean.index[-1]}."
-        text = f"CCC of {lines.shape[1]} {partition} clients; {end}"
-        return to_svg(figure, name, title, text, synthetic)
+        title = f"{dimension.capitalize()}: development clients over rounds"
+        end = f"their mean ends at {mean.iloc[-1]:.3f}, round {mean.index[-1]}"
+        end += f", the last that all {len(reached)} runs reached." if len(reached) > 1 else "."
+        return to_svg(figure, name, title, f"CCC of {lines.shape[1]} development clients; {end}", synthetic)
 
 
 def clients_plot(results: pd.DataFrame, dimension: str, synthetic: bool) -> str | None:

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from tff_affect.errors import InputError
 from tff_affect.evaluation.per_client import read_study, run_folders
+from tff_affect.run_folder import CONFIG, ENVIRONMENT, SPLIT
 
 
 @dataclass(frozen=True)
@@ -91,9 +92,9 @@ def open_study(folder: str | Path) -> Study:
         results=read_study(folder),
         rounds=_tables(runs, "rounds.csv", ["round"]),
         per_client=_tables(runs, "per_client.csv", ["round", "partition", "client", "dimension", "ccc"]),
-        config=_without_paths(_text(Path(folder) / "config.yaml")),
-        environment=_object(Path(folder) / "environment.json"),
-        splits=tuple(split for split in (_object(path / "split.json") for _, _, path in runs) if split),
+        config=_without_paths(_text(Path(folder) / CONFIG)),
+        environment=_object(Path(folder) / ENVIRONMENT),
+        splits=tuple(split for split in (_object(path / SPLIT) for _, _, path in runs) if split),
     )
 
 

@@ -20,6 +20,11 @@ from tff_affect.config import METHODS
 SYNTHETIC = "SYNTHETIC"
 PROTOCOL = "subject-independent: no test client took part in training"
 ABSENT = "-"
+_CEILING = (
+    " Ceiling: the best causal linear filter that knows the test client's own generative parameters (local-only: those "
+    "of one training client; a model may exceed that one)."
+)
+_CONSTANT_CEILING = " The mean predictor's is 0, that of any constant."
 
 
 def headline_records(summary: pd.DataFrame, synthetic: bool) -> list[dict[str, Any]]:
@@ -118,9 +123,10 @@ def headline_caption(records: Sequence[Mapping[str, Any]], protocol: str = PROTO
     flagged = [record for record in records if record["constant_clients"]]
     if flagged:
         methods = ", ".join(dict.fromkeys(record["method"] for record in flagged))
-        text += f" CCC of a constant series counts as 0 ({methods})."
-    if any(record["ceiling_mean"] is not None for record in records):
-        text += " Ceiling: the best attainable on this generated cohort."
+        text += f" With some constant series, counted as 0: {methods}."
+    ceilings = {record["method"]: record["ceiling_mean"] for record in records if record["ceiling_mean"] is not None}
+    if ceilings:
+        text += _CEILING + (_CONSTANT_CEILING if ceilings.get("mean predictor") == 0 else "")
     return text
 
 
