@@ -13,7 +13,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("runtime")]
 def test_federated_scaling_is_that_of_the_training_clients_alone(tmp_path: Path, small_cohort: Cohort) -> None:
     data = DataConfig(cohort="tests", window=20, hop=20, scaling="federated")
     staged = stage_for_split(small_cohort, tmp_path, data, ["P1", "P2"])
-    raw = {s: small_cohort.load(s).features.astype(np.float64) for s in small_cohort.subjects}
+    tables = {s: small_cohort.load(s) for s in small_cohort.subjects}
+    raw = {s: np.where(t.valid[:, None], t.features.astype(np.float64), np.nan) for s, t in tables.items()}
     train = np.concatenate([raw["P1"], raw["P2"]])
     mean, deviation = np.nanmean(train, axis=0), np.nanstd(train, axis=0)
     for subject, features in raw.items():
