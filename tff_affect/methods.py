@@ -2,8 +2,8 @@
 
 All start from the same weights, stop by the same rule on the same development clients, and are scored on the same test
 clients, which took part in no training and no selection (their features are standardised by themselves where scaling is
-per subject). Local-only: each training client's own model is applied to
-every test client; it answers what a new person would get from one other person's model.
+per subject). Local-only: each training client's own model is applied to every test client; it answers what a new person
+would get from one other person's model.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,13 +28,12 @@ from tff_affect.learning.federated_evaluation import FederatedEvaluation
 from tff_affect.learning.program import FederatedProgram, RoundResult, development_score
 from tff_affect.learning.sampling import derived_seed
 from tff_affect.metrics import SufficientStatistics
-from tff_affect.models.registry import initial_weights
+from tff_affect.models.registry import Weights, initial_weights
 from tff_affect.progress import Progress, Task
 from tff_affect.round_tables import DEVELOPMENT, RoundTables
 from tff_affect.run_folder import RunFolder
 from tff_affect.splits import Split
 
-Weights = Sequence[np.ndarray]
 Row = dict[str, Any]
 
 
@@ -105,6 +105,7 @@ class Run:
     def _task(self, method: str, total: int) -> AbstractContextManager[Task]:
         return self.progress.task(f"{self.name} {method}", total)
 
+    @cached_property
     def _initial_weights(self) -> Weights:
         staged = self.learners.staged
         seed = derived_seed(self.seed, "weights") % 2**31
@@ -113,9 +114,13 @@ class Run:
     def _mean_predictor(self) -> list[Row]:
         staged = self.learners.staged
         mean = training_mean(staged, self.split.train)
-        gold = [staged.gold(client) for client in self.split.test]
-        statistics = [SufficientStatistics.from_series(g, np.broadcast_to(mean, g.shape)) for g in gold]
-        return self._measured("mean predictor", "", statistics)
+        predictions = [np.broadcast_to(mean, staged.gold(client).shape) for client in self.split.test]
+        return self._measured("mean predictor", "", self._statistics(predictions))
+
+    def _statistics(self, predictions: Sequence[np.ndarray]) -> list[SufficientStatistics]:
+        """Statistics of the test clients' predictions, ``[frames, dimension]`` each."""
+        gold = (self.learners.staged.gold(client) for client in self.split.test)
+        return [SufficientStatistics.from_series(g, p) for g, p in zip(gold, predictions, strict=True)]
 
     def _fit(self, clients: Sequence[str], on_pass: Callable[[], None]) -> Weights:
         trainer, development = self.learners.trainer, self.split.development
@@ -123,7 +128,7 @@ class Run:
         def score(weights: Weights) -> float:
             return development_score(trainer.statistics(weights, development))
 
-        return trainer.fit(self._initial_weights(), clients, self.seed, self._budget(), score, on_pass)
+        return trainer.fit(self._initial_weights, clients, self.seed, self._budget(), score, on_pass)
 
     def _budget(self) -> Budget:
         return Budget.of(self.config.training, len(self.split.train))
@@ -142,14 +147,15 @@ class Run:
         with self._task("centralised", self._budget().passes) as task:
             weights = self._fit(self.split.train, task.advance)
         self.folder.write_weights("centralised", weights)
-        self._write_predictions("centralised", [trainer.predictions(weights, client) for client in self.split.test])
-        return self._measured("centralised", "", trainer.statistics(weights, self.split.test))
+        predictions = [trainer.predictions(weights, client) for client in self.split.test]
+        self._write_predictions("centralised", predictions)
+        return self._measured("centralised", "", self._statistics(predictions))
 
     def _federated(self) -> list[Row]:
         training, learners = self.config.training, self.learners
         program = FederatedProgram(
             learners.process, learners.evaluation, training, self.split.train, self.split.development, self.seed,
-            self._initial_weights(),
+            self._initial_weights,
         )  # fmt: skip
         tables = RoundTables(self.folder.path, self.folder.dimensions)
         with self._task("federated", training.rounds) as task:

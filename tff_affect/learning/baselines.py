@@ -23,9 +23,8 @@ from tff_affect.learning.algorithms import build_optimizer
 from tff_affect.learning.sampling import derived_seed
 from tff_affect.losses import build_loss
 from tff_affect.metrics import SufficientStatistics
-from tff_affect.models.registry import build_model
+from tff_affect.models.registry import Weights, build_model
 
-Weights = Sequence[np.ndarray]
 Windows = tuple[np.ndarray, np.ndarray]
 
 
@@ -68,9 +67,7 @@ class Trainer:
 
     @tf.function
     def _step(self, weights: list, state: object, features: tf.Tensor, labels: tf.Tensor) -> tuple:
-        variables = self._model.trainable_variables
-        for variable, weight in zip(variables, weights, strict=True):
-            variable.assign(weight)
+        variables = self._assign(weights)
         with tf.GradientTape() as tape:
             loss = self._loss(labels, self._model(features, training=True))
         state, weights = self._optimizer.next(state, weights, tape.gradient(loss, variables))
@@ -78,9 +75,15 @@ class Trainer:
 
     @tf.function
     def _forward(self, weights: list, features: tf.Tensor) -> tf.Tensor:
-        for variable, weight in zip(self._model.trainable_variables, weights, strict=True):
-            variable.assign(weight)
+        self._assign(weights)
         return self._model(features, training=False)
+
+    def _assign(self, weights: list) -> list[tf.Variable]:
+        """Gives the model these weights; returns its variables."""
+        variables = self._model.trainable_variables
+        for variable, weight in zip(variables, weights, strict=True):
+            variable.assign(weight)
+        return variables
 
     def fit(
         self,

@@ -16,9 +16,7 @@ import tensorflow_federated as tff
 from tff_affect.client_data import StagedCohort, average_windows
 from tff_affect.config import ModelConfig
 from tff_affect.metrics import SufficientStatistics, statistics_in_graph
-from tff_affect.models.registry import build_model
-
-Weights = Sequence[np.ndarray]
+from tff_affect.models.registry import Weights, build_model
 
 
 class FederatedEvaluation:

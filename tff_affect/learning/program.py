@@ -18,8 +18,7 @@ from tff_affect.client_data import training_key
 from tff_affect.config import TrainingConfig
 from tff_affect.learning.sampling import derived_seed, round_cohort
 from tff_affect.metrics import SufficientStatistics
-
-Weights = Sequence[np.ndarray]
+from tff_affect.models.registry import Weights
 
 
 class Evaluation(Protocol):

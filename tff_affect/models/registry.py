@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -12,6 +12,8 @@ from tff_affect.config import ModelConfig
 from tff_affect.errors import InputError
 from tff_affect.models.recurrent import build_stacked
 
+Weights = Sequence[np.ndarray]
+"""Trainable weights of a model, in Keras order."""
 ModelBuilder = Callable[[ModelConfig, int, int, int], tf.keras.Model]
 
 MODELS: dict[str, ModelBuilder] = {
