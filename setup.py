@@ -52,6 +52,7 @@ setup(
         "scipy>=1.9,<1.10",
         "scikit-learn>=1.7,<1.8",
         "liac-arff>=2.5",
+        "dtaidistance>=2.3",
         "omegaconf>=2.3",
         "pyyaml>=6",
         "typer>=0.12",
@@ -60,6 +61,7 @@ setup(
         "matplotlib>=3.8",
     ],
     extras_require={
+        "video": ["mediapipe==0.10.21", "opencv-contrib-python==4.11.0.86"],
         "test": ["audmetric>=1.4", "hypothesis>=6", "pytest>=8", "pytest-timeout>=2.3"],
         "lint": ["mypy>=1.10", "pandas-stubs", "ruff>=0.4", "types-PyYAML"],
     },

@@ -9,12 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from data_prep.au_tables import read_table
-from data_prep.column_map import ColumnMap
 from data_prep.delimited import read_delimited
-from data_prep.recola import RecolaSource
-from data_prep.recola_layout import ANNOTATION, CENTRED, is_recola
-from tff_affect.cohort import MANIFEST, Cohort, SubjectTable
+from data_prep.source import SourceOptions
+from data_prep.sources import detect, open_source
+from tff_affect.cohort import Cohort, SubjectTable
 from tff_affect.errors import InputError
 
 
@@ -64,25 +62,6 @@ class Inspection:
         return asdict(self)
 
 
-def detect(path: Path) -> str:
-    """What a path holds: ``cohort``, ``recola`` or ``table``.
-
-    Raises:
-        InputError: If it is none of them.
-    """
-    path = Path(path)
-    if (path / MANIFEST).is_file():
-        return "cohort"
-    if is_recola(path):
-        return "recola"
-    if path.is_file():
-        return "table"
-    looked = f"a cohort ({MANIFEST}), RECOLA ({ANNOTATION.as_posix()} or {CENTRED}), or a table (a file)"
-    raise InputError(
-        f"{'nothing known here' if path.is_dir() else 'no such file or folder'}; looked for {looked}", file=path
-    )
-
-
 def longest_run(flags: np.ndarray) -> int:
     """Length of the longest run of True in ``[frames]`` bool."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(int), [0]])))
@@ -119,41 +98,28 @@ def _each(
     return tuple(rows), tuple(problems)
 
 
-def inspect_source(path: Path, column_map: ColumnMap | None = None) -> Inspection:
-    """Inspects a cohort, a RECOLA folder or a table. What cannot be read is listed among the problems.
+def inspect_source(path: Path, options: SourceOptions | None = None) -> Inspection:
+    """Inspects a cohort or anything that can be converted. What cannot be read is listed among the problems.
 
     Args:
         path: The source.
-        column_map: What a table's columns mean; without it only its columns are listed.
+        options: How to read it; of a table without a column map only the columns are listed.
 
     Raises:
         InputError: If the path holds nothing known.
     """
-    path = Path(path)
+    path, options = Path(path), options or SourceOptions()
     kind = detect(path)
     try:
         if kind == "cohort":
             cohort = Cohort.open(path, verify=False)
             rows, problems = _each(cohort.subjects, cohort.load, cohort.manifest.labels)
             return Inspection(kind, cohort.manifest.synthetic, cohort.manifest.features, rows, problems)
-        if kind == "recola":
-            source = RecolaSource(path)
-            rows, problems = _each(source.subjects, source.read, source.manifest.labels)
-            return Inspection(kind, source.synthetic, source.manifest.features, rows, problems)
-        return _inspect_table(path, column_map)
+        if kind == "table" and options.column_map is None:
+            columns = read_delimited(path).columns
+            return Inspection(kind, False, columns, (), ("a column map is needed to say which columns mean what",))
+        source = open_source(path, options)
+        rows, problems = _each(source.subjects, lambda s: source.read(s)[1], source.manifest.labels)
+        return Inspection(kind, source.manifest.synthetic, source.manifest.features, rows, problems)
     except InputError as error:
         return Inspection(kind, False, (), (), (str(error),))
-
-
-def _inspect_table(path: Path, column_map: ColumnMap | None) -> Inspection:
-    if column_map is None:
-        columns = read_delimited(path).columns
-        return Inspection("table", False, columns, (), ("a column map is needed to say which columns mean what",))
-    manifest, subjects = read_table(path, column_map)
-    rows: list[SubjectInspection] = []
-    problems: list[str] = []
-    try:
-        rows.extend(_row(entry.subject, table, manifest.labels) for entry, table in subjects)
-    except InputError as error:
-        problems.append(str(error))
-    return Inspection("table", manifest.synthetic, manifest.features, tuple(rows), tuple(problems))

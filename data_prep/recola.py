@@ -7,9 +7,8 @@ development subjects.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -28,7 +27,8 @@ from data_prep.recola_layout import (
     label_folder,
     read_groups,
 )
-from tff_affect.cohort import Cohort, CohortManifest, SubjectEntry, SubjectTable, check_table, write_cohort
+from data_prep.source import SourceOptions
+from tff_affect.cohort import CohortManifest, SubjectEntry, SubjectTable, check_table
 from tff_affect.errors import InputError
 
 
@@ -40,17 +40,33 @@ class RecolaSource:
         subjects: Participants' identifiers, by number.
     """
 
-    def __init__(self, folder: Path, fusion: str = "mean", deltas: bool = False) -> None:
+    kind = "recola"
+    takes: ClassVar[frozenset[str]] = frozenset({"fusion", "deltas"})
+    notes: tuple[str, ...] = ()
+
+    def __init__(self, folder: Path, options: SourceOptions) -> None:
+        """Opens the folder.
+
+        Args:
+            folder: Holds ``RECOLA-Video-features`` and ``RECOLA-Annotation`` or
+                ``Ratings_affective_behaviour_CCC_centred``.
+            options: ``fusion`` (default ``mean``; the CCC-centred package is already fused and taken as it is) and
+                ``deltas``.
+
+        Raises:
+            InputError: For the first thing wrong with the folder.
+        """
         self._folder = Path(folder)
+        fusion = options.fusion or "mean"
         self._fuse = fusion_named(fusion)
-        self._deltas = deltas
+        self._deltas = options.deltas
         if not self._folder.is_dir():
             raise InputError("no such folder", file=folder)
         self._files = {files.subject: files for files in find_files(self._folder)}
         self.subjects = tuple(self._files)
         self._groups = read_groups(self._folder, self.subjects)
         self._centred = label_folder(self._folder) == self._folder / CENTRED
-        self.synthetic = (self._folder / MARKER).is_file()
+        self._synthetic = (self._folder / MARKER).is_file()
         self.manifest = self._make_manifest("as distributed, CCC-centred" if self._centred else fusion)
 
     def _make_manifest(self, fusion: str) -> CohortManifest:
@@ -58,22 +74,21 @@ class RecolaSource:
         columns = select_columns(FeatureFile(first.features, first.subject).columns, self._deltas, first.features)
         time, _ = self._label(first, DIMENSIONS[0])
         return CohortManifest(
-            name="SYNTHETIC RECOLA layout" if self.synthetic else "RECOLA",
+            name="SYNTHETIC RECOLA layout" if self._synthetic else "RECOLA",
             features=tuple(columns),
-            feature_scale="0-5" if self.synthetic else "arbitrary",
+            feature_scale="0-5" if self._synthetic else "arbitrary",
             frame_rate=round(1.0 / float(np.median(np.diff(time))), 6),
             labels=DIMENSIONS,
-            synthetic=self.synthetic,
+            synthetic=self._synthetic,
             provenance={"reader": "data_prep.recola", "fusion": fusion, "deltas": self._deltas},
         )
 
-    def entry(self, subject: str) -> SubjectEntry:
-        """The subject's entry: published partition and groups."""
-        partition = "unassigned" if self.synthetic else PARTITION.get(subject, "unassigned")
+    def _entry(self, subject: str) -> SubjectEntry:
+        partition = "unassigned" if self._synthetic else PARTITION.get(subject, "unassigned")
         return SubjectEntry(subject=subject, partition=partition, groups=self._groups[subject])
 
-    def read(self, subject: str) -> SubjectTable:
-        """Reads one subject.
+    def read(self, subject: str) -> tuple[SubjectEntry, SubjectTable]:
+        """Reads one subject: published partition, groups, sequence.
 
         Raises:
             InputError: For the first thing wrong with the subject's files.
@@ -94,7 +109,7 @@ class RecolaSource:
         valid = np.isfinite(features).all(axis=1) & np.isfinite(labels).all(axis=1)
         table = SubjectTable(time=time, features=features, labels=labels, valid=valid)
         check_table(table, self.manifest, subject, files.features)
-        return table
+        return self._entry(subject), table
 
     def _columns(self, source: FeatureFile) -> dict[str, str]:
         chosen = select_columns(source.columns, self._deltas, source.file)
@@ -187,32 +202,3 @@ def _align(features: np.ndarray, own: np.ndarray | None, time: np.ndarray, files
     aligned = features[nearest]
     aligned[far] = np.nan
     return aligned
-
-
-def read_recola(
-    folder: Path, fusion: str = "mean", deltas: bool = False
-) -> tuple[CohortManifest, Iterator[tuple[SubjectEntry, SubjectTable]]]:
-    """Reads a RECOLA folder.
-
-    Args:
-        folder: Holds ``RECOLA-Video-features`` and ``RECOLA-Annotation`` or
-            ``Ratings_affective_behaviour_CCC_centred``.
-        fusion: ``mean`` or ``ccc_centred``; the CCC-centred package is already fused and taken as it is.
-        deltas: Whether the features' time differences come along.
-
-    Returns:
-        The manifest, and an iterator over the subjects.
-
-    Raises:
-        InputError: For the first thing wrong.
-    """
-    source = RecolaSource(Path(folder), fusion, deltas)
-    return source.manifest, ((source.entry(subject), source.read(subject)) for subject in source.subjects)
-
-
-def convert_recola(
-    folder: Path, cohort_path: Path, fusion: str = "mean", deltas: bool = False, overwrite: bool = False
-) -> Cohort:
-    """Converts a RECOLA folder to a cohort; all of it, or nothing. Arguments and errors as in `read_recola`."""
-    manifest, subjects = read_recola(Path(folder), fusion, deltas)
-    return write_cohort(Path(cohort_path), manifest, subjects, overwrite)

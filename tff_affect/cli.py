@@ -7,12 +7,14 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tff_affect import __version__
-from tff_affect.errors import AffectError, InputError
+from tff_affect.commands.data import data_app
+from tff_affect.commands.shared import AsJson, Out, Quiet, print_rows
+from tff_affect.errors import AffectError
 
 if TYPE_CHECKING:
     from experiments.train import Outcome
@@ -25,15 +27,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-data_app = typer.Typer(help="Look at sources, convert them to cohorts, generate SYNTHETIC ones.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
 _INTERRUPTED = 130
-
-Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the table as JSON.")]
-Out = Annotated[Path, typer.Argument(help="The folder to write; it must be new or empty.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing cohort.")]
 
 
 def main() -> None:
@@ -159,7 +155,7 @@ def split(
     config = load_config(None, override, cohort)
     rows = [{"fold": fold, **asdict(s)} for fold, s in enumerate(make_splits(Cohort.open(cohort), config.split))]
     texts = [{k: " ".join(v) if isinstance(v, tuple) else v for k, v in row.items()} for row in rows]
-    _print_rows(rows if as_json else texts, as_json)
+    print_rows(rows if as_json else texts, as_json)
 
 
 @app.command()
@@ -177,116 +173,9 @@ def doctor(
     from tff_affect.doctor import diagnose, smoke_test
 
     checks = [*diagnose(), *([smoke_test(timeout)] if smoke else [])]
-    _print_rows([asdict(check) for check in checks], as_json)
+    print_rows([asdict(check) for check in checks], as_json)
     if not all(check.ok for check in checks):
         raise typer.Exit(1)
-
-
-@data_app.command("inspect")
-def data_inspect(
-    source: Annotated[Path, typer.Argument(help="A cohort, a RECOLA folder or a table.")],
-    column_map: Annotated[str | None, typer.Option("--map", help="For a table: what its columns mean.")] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if anything is wrong.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Say what a source is, a row per subject, and what is wrong with it.
-
-    Example: tff-affect data inspect cohorts/mine
-    """
-    from data_prep.column_map import load_column_map
-    from data_prep.inspect import inspect_source
-
-    found = inspect_source(source, load_column_map(column_map) if column_map else None)
-    if as_json:
-        print(json.dumps(found.to_json(), indent=1))
-    else:
-        print(f"{'SYNTHETIC ' if found.synthetic else ''}{found.kind}, {len(found.features)} features")
-        _print_rows([_flat(row) for row in found.to_json()["subjects"]], as_json)
-        print("\n".join(found.problems) or "nothing wrong")
-    if strict and found.problems:
-        raise typer.Exit(1)
-
-
-def _flat(row: dict[str, Any]) -> dict[str, Any]:
-    spans = {f"{name} span": _text(span) for name, span in row.pop("label_span").items()}
-    return {name: _text(value) for name, value in row.items()} | spans
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return " to ".join(f"{end:.2f}" for end in value)
-    return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-@data_app.command("convert")
-def data_convert(
-    source: Annotated[Path, typer.Argument(help="A RECOLA folder or a table.")],
-    out: Out,
-    column_map: Annotated[
-        str | None, typer.Option("--map", help="For a table: a YAML map, or a packaged one's name.")
-    ] = None,
-    fusion: Annotated[str, typer.Option(help="For RECOLA: mean or ccc_centred.")] = "mean",
-    overwrite: Overwrite = False,
-) -> None:
-    """Write a source as a cohort; all of it, or nothing.
-
-    Example: tff-affect data convert clips.tsv cohorts/clips --map clip_self_report
-    """
-    from data_prep.convert import convert
-
-    _print_cohort(convert(source, out, column_map, fusion, overwrite=overwrite))
-
-
-@data_app.command("synthesize")
-def data_synthesize(
-    out: Out,
-    subjects: Annotated[int, typer.Option(min=1, help="Number of subjects.")] = 27,
-    seconds: Annotated[float, typer.Option(help="Length of each recording.")] = 300.0,
-    frame_rate: Annotated[float, typer.Option(help="Frames per second.")] = 25.0,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 2021,
-    layout: Annotated[str, typer.Option(help="cohort, or recola: the original distribution's folders.")] = "cohort",
-    overwrite: Overwrite = False,
-) -> None:
-    """Generate a SYNTHETIC RECOLA-like cohort.
-
-    Example: tff-affect data synthesize cohorts/synthetic --subjects 100
-    """
-    from data_prep.recola_writer import write_recola_layout
-    from data_prep.synthetic import write_synthetic_cohort
-    from data_prep.synthetic_model import SyntheticConfig
-
-    config = SyntheticConfig(subjects=subjects, seconds=seconds, frame_rate=frame_rate, seed=seed)
-    if layout == "cohort":
-        _print_cohort(write_synthetic_cohort(out, config, overwrite))
-    elif layout == "recola":
-        print(f"SYNTHETIC RECOLA layout of {subjects} subjects: {write_recola_layout(out, config)}")
-    else:
-        raise InputError(f"--layout: expected cohort or recola, found {layout!r}")
-
-
-def _print_cohort(cohort: Any) -> None:
-    manifest = cohort.manifest
-    frames = sum(entry.frames for entry in manifest.subjects)
-    print(
-        f"{manifest.name}: {len(cohort.subjects)} subjects, {frames} frames, {len(manifest.features)} features, "
-        f"labels {', '.join(manifest.labels)}: {cohort.path}"
-    )
-
-
-def _print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(rows, indent=1))
-        return
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in rows[0] if rows else ():
-        table.add_column(str(name))
-    for row in rows:
-        table.add_row(*(("no", "yes")[value] if isinstance(value, bool) else str(value) for value in row.values()))
-    Console().print(table)
 
 
 def _show(outcome: Outcome, as_json: bool) -> None:

@@ -58,7 +58,6 @@ def check_manifest(manifest: CohortManifest, file: object | None = None) -> None
 def _check_columns(manifest: CohortManifest, demand: _Require) -> None:
     columns = [*manifest.features, *manifest.labels]
     demand(bool(manifest.features), "expected at least one feature, found none")
-    demand(bool(manifest.labels), "expected at least one label, found none")
     for column in columns:
         demand(bool(column.strip()) and column not in _RESERVED, f"{column!r} cannot name a column")
         demand(columns.count(column) == 1, f"column {column!r} is named more than once")

@@ -81,6 +81,7 @@ def _entry_from_json(item: Any) -> SubjectEntry:
         frames=_typed(item["frames"], int),
         file=_typed(item["file"], str),
         sha256=_typed(item["sha256"], str),
+        quality=_typed(item.get("quality", {}), dict),
     )
 
 

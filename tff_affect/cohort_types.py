@@ -46,6 +46,7 @@ class SubjectEntry:
         frames: Rows of the table.
         file: Path of the table below the cohort's folder, with forward slashes.
         sha256: Hash of that file.
+        quality: What the reader counted: frames without a face, faces left aside, repaired timestamps ...
     """
 
     subject: str
@@ -54,6 +55,7 @@ class SubjectEntry:
     frames: int = 0
     file: str = ""
     sha256: str = ""
+    quality: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ class CohortManifest:
             ``arbitrary``.
         frame_rate: Frames per time unit: Hz where ``time_unit`` is ``second``, else 1.
         time_unit: ``second``, or ``step`` for sequences without a clock (one clip per step).
-        labels: Label column names, in order: ``arousal``, ``valence`` or what the corpus has.
+        labels: Label column names, in order: ``arousal``, ``valence`` or what the corpus has; none for recordings that
+            nobody rated, which can be looked at and attacked, and not trained on.
         synthetic: True for generated data; every table and plot made from it says SYNTHETIC.
         provenance: Where the numbers come from and how (reader, options, counts of what was dropped); never a path.
         subjects: One entry per subject, in order.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Protocol, TextIO
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -100,6 +100,20 @@ class _TerminalTask:
 
     def advance(self, note: str = "") -> None:
         self._bars.update(self._identifier, advance=1, note=note)  # type: ignore[attr-defined]
+
+
+@contextmanager
+def counted(progress: Progress, description: str) -> Iterator[Callable[[str, int], None]]:
+    """A callback ``(name of the step, number of all steps)`` that shows itself once the first step is done."""
+    with ExitStack() as stack:
+        tasks: list[Task] = []
+
+        def step(name: str, total: int) -> None:
+            if not tasks:
+                tasks.append(stack.enter_context(progress.task(description, total)))
+            tasks[0].advance(name)
+
+        yield step
 
 
 def make_progress(quiet: bool) -> Progress:

@@ -61,6 +61,8 @@ def run_study(
     Raises:
         InputError: For anything wrong with the windows or the folder; nothing is written then.
     """
+    if not cohort.manifest.labels:
+        raise InputError("the cohort has no labels to learn; convert its source with --labels", file=cohort.path)
     facts = _facts(config, cohort)
     _check_folder(folder, facts, resume)
     runs: list[Path] = []

@@ -10,6 +10,7 @@ from data_prep.column_map import ColumnMap
 from data_prep.convert import convert
 from data_prep.recola_layout import ANNOTATION, FEATURES, METADATA, TIMINGS
 from data_prep.recola_writer import write_recola_layout
+from data_prep.source import SourceOptions
 from data_prep.synthetic import SyntheticConfig
 from tff_affect.errors import InputError
 
@@ -150,7 +151,7 @@ def _blank_first(lines):
 def expect_refusal(source, tmp_path, message, column_map=None, **options):
     before = sorted(path.name for path in tmp_path.iterdir())
     with pytest.raises(InputError, match=f"(?s){message}") as raised:
-        convert(source, tmp_path / "cohort", column_map, **options)
+        convert(source, tmp_path / "cohort", SourceOptions(column_map, **options))
     assert raised.value.exit_code == 2
     assert raised.value.file is not None
     assert "\n" not in str(raised.value).strip()
@@ -229,7 +230,7 @@ def test_broken_table(fault, tmp_path):
 
 def test_the_unbroken_sources_convert(pristine, tmp_path):
     good_table().to_csv(tmp_path / "t.csv", index=False)
-    assert convert(tmp_path / "t.csv", tmp_path / "a", MAP).subjects == ("a", "b")
+    assert convert(tmp_path / "t.csv", tmp_path / "a", SourceOptions(MAP)).subjects == ("a", "b")
     assert len(convert(pristine, tmp_path / "b").subjects) == 3
 
 
@@ -268,12 +269,11 @@ def test_a_table_needs_a_map_and_a_cohort_needs_nothing(pristine, tmp_path):
 
 def test_options_of_the_other_kind_of_source_are_refused(pristine, tmp_path):
     good_table().to_csv(tmp_path / "t.csv", index=False)
-    expect_refusal(pristine, tmp_path, "column map is for tables", MAP)
-    expect_refusal(pristine, tmp_path, "column map is for tables", "clip_self_report")
-    expect_refusal(tmp_path / "t.csv", tmp_path, "t.csv.*'ccc_centred' is for RECOLA", MAP, fusion="ccc_centred")
-    expect_refusal(tmp_path / "t.csv", tmp_path, "t.csv.*'median' is for RECOLA", MAP, fusion="median")
+    expect_refusal(pristine, tmp_path, "column map is for generic tables.*recola", MAP)
+    expect_refusal(tmp_path / "t.csv", tmp_path, "t.csv.*fusion is for sources with", MAP, fusion="ccc_centred")
     expect_refusal(tmp_path / "t.csv", tmp_path, "t.csv.*deltas are for RECOLA", MAP, deltas=True)
-    assert len(convert(pristine, tmp_path / "r", fusion="ccc_centred", deltas=True).subjects) == 3
+    options = SourceOptions(fusion="ccc_centred", deltas=True)
+    assert len(convert(pristine, tmp_path / "r", options).subjects) == 3
 
 
 def test_an_occupied_destination_is_kept(pristine, tmp_path):

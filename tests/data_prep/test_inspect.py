@@ -6,9 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.column_map import ColumnMap
-from data_prep.inspect import Inspection, _row, detect, inspect_source, longest_run
+from data_prep.inspect import Inspection, _row, inspect_source, longest_run
 from data_prep.recola_layout import ANNOTATION, FEATURES
 from data_prep.recola_writer import write_recola_layout
+from data_prep.source import SourceOptions
+from data_prep.sources import detect
 from data_prep.synthetic import SyntheticConfig, generate_subject, write_synthetic_cohort
 from tff_affect.cohort import SubjectTable
 
@@ -61,10 +63,10 @@ def test_tables_with_and_without_a_map(tmp_path):
     bare = inspect_source(file)
     assert bare.features == ("who", "AU01", "v")
     assert "column map" in bare.problems[0]
-    mapped = inspect_source(file, ColumnMap(subject="who", features=("AU01",), labels={"valence": "v"}))
+    mapped = inspect_source(file, SourceOptions(ColumnMap(subject="who", features=("AU01",), labels={"valence": "v"})))
     assert "line 4" in mapped.problems[0]
     file.write_text("who,AU01,v\na,1,0\na,2,1\nb,3,1\n")
-    mapped = inspect_source(file, ColumnMap(subject="who", features=("AU01",), labels={"valence": "v"}))
+    mapped = inspect_source(file, SourceOptions(ColumnMap(subject="who", features=("AU01",), labels={"valence": "v"})))
     assert [row.frames for row in mapped.subjects] == [2, 1]
     assert [row.rate for row in mapped.subjects] == [1.0, None]
     assert not mapped.problems

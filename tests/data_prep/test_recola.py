@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data_prep.convert import convert
 from data_prep.gold_standard import fuse_ccc_centred
-from data_prep.recola import convert_recola, read_recola
+from data_prep.recola import RecolaSource
 from data_prep.recola_features import feature_name
 from data_prep.recola_layout import ANNOTATION, FEATURES, PARTITION, TIMINGS
 from data_prep.recola_writer import write_recola_layout
+from data_prep.source import SourceOptions, read_all
 from data_prep.synthetic import SyntheticConfig, generate_subject, write_synthetic_cohort
 from tff_affect.errors import InputError
 
@@ -33,7 +35,7 @@ def test_what_the_synthesizer_writes_reads_back_bit_for_bit(tmp_path, features, 
     header = (tmp_path / "recola" / ANNOTATION / "arousal" / "P101.csv").read_text().splitlines()
     assert header[0] == ("time;FM1 ;FM2 ;FM3 ;FF1 ;FF2 ;FF3" if blanks else "time;FM1;FM2;FM3;FF1;FF2;FF3")
     assert len(header) == rows + 1
-    back = convert_recola(tmp_path / "recola", tmp_path / "back")
+    back = convert(tmp_path / "recola", tmp_path / "back")
     assert hashes(back) == hashes(direct)
     assert back.content_sha256 == direct.content_sha256
     assert back.manifest.synthetic
@@ -56,7 +58,7 @@ def test_round_trip_at_any_rate_and_length(tmp_path_factory, seed, rate, seconds
         subjects=1, seconds=seconds, frame_rate=rate, seed=seed, action_units=tuple(sorted(units)), bad_trackers=(0,)
     )
     direct = write_synthetic_cohort(place / "direct", config)
-    back = convert_recola(write_recola_layout(place / "recola", config, features), place / "back")
+    back = convert(write_recola_layout(place / "recola", config, features), place / "back")
     assert hashes(back) == hashes(direct)
 
 
@@ -68,7 +70,7 @@ def test_the_marker_says_synthetic_and_holds_the_configuration(tmp_path):
 
 def test_ccc_centred_fusion(tmp_path):
     write_recola_layout(tmp_path / "r", CONFIG)
-    _, subjects = read_recola(tmp_path / "r", fusion="ccc_centred")
+    subjects = read_all(RecolaSource(tmp_path / "r", SourceOptions(fusion="ccc_centred")))
     subject = generate_subject(CONFIG, 0)
     # The rule sees the first annotation row too: it is part of the rater's trace and is dropped afterwards.
     whole = np.concatenate([subject.ratings[:1], subject.ratings])
@@ -87,7 +89,8 @@ def test_the_ccc_centred_package_is_read_as_distributed(tmp_path, header):
             pair = pd.DataFrame({"time": frame["time"], "value": frame.iloc[:, 1]})
             pair.to_csv(place / file.name, index=False, header=header)
     (folder / ANNOTATION).rename(folder / "put-aside")
-    manifest, subjects = read_recola(folder)
+    source = RecolaSource(folder, SourceOptions())
+    manifest, subjects = source.manifest, read_all(source)
     np.testing.assert_allclose(next(subjects)[1].labels, generate_subject(CONFIG, 0).ratings[:, :, 0], atol=1e-7)
     assert "as distributed" in manifest.provenance["fusion"]
 
@@ -119,8 +122,9 @@ def test_merged_tables_give_face_columns_only_and_deltas_on_request(tmp_path):
     folder = write_recola_layout(tmp_path / "r", CONFIG, "csv")
     extra = {"VIDEO_40_LLD_AU1_delta": 0.1, "VIDEO_40_LLD_Yaw": 0.2, "ECG_54_LLD_HR": 70.0, "FM1 _x": 0.5}
     _edit_features(folder, lambda frame: frame.assign(**extra))
-    plain, _ = read_recola(folder)
-    rich, subjects = read_recola(folder, deltas=True)
+    plain = RecolaSource(folder, SourceOptions()).manifest
+    source = RecolaSource(folder, SourceOptions(deltas=True))
+    rich, subjects = source.manifest, read_all(source)
     assert plain.features == (*CONFIG.action_units, "yaw")
     assert rich.features == (*CONFIG.action_units, "AU01_delta", "yaw")
     assert next(subjects)[1].features.shape[1] == 19
@@ -135,7 +139,7 @@ def test_a_frame_without_a_face_is_missing_never_zero(tmp_path):
         return frame
 
     _edit_features(folder, lose)
-    table = next(read_recola(folder)[1])[1]
+    table = next(read_all(RecolaSource(folder, SourceOptions())))[1]
     assert np.isnan(table.features[3:6]).all()
     assert list(np.flatnonzero(~table.valid)) == [3, 4, 5]
 
@@ -146,7 +150,7 @@ def test_features_are_aligned_by_their_times(tmp_path):
     folder = write_recola_layout(tmp_path / "r", config)
     for file in (folder / TIMINGS).iterdir():
         file.write_text("time in seconds\n" + "".join(f"{k / 25!r}\n" for k in range(FRAMES)))
-    table = next(read_recola(folder)[1])[1]
+    table = next(read_all(RecolaSource(folder, SourceOptions())))[1]
     expected = generate_subject(config, 0).table.features
     np.testing.assert_array_equal(table.features[:-1], expected[1:])
     assert not table.valid[-1]
@@ -160,7 +164,7 @@ def test_published_partition_for_real_identifiers_only(tmp_path):
     users = folder / "RECOLA-Metadata" / "recola_user_info.csv"
     users.write_text(users.read_text().replace("P101", "16").replace("P102", "65"))
     (folder / "SYNTHETIC.txt").unlink()
-    cohort = convert_recola(folder, tmp_path / "c")
+    cohort = convert(folder, tmp_path / "c")
     assert [e.partition for e in cohort.manifest.subjects] == ["train", "development"]
     assert not cohort.manifest.synthetic
     assert cohort.manifest.feature_scale == "arbitrary"

@@ -4,13 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data_prep.au_tables import convert_table, read_table
 from data_prep.column_map import ColumnMap, column_map_from_mapping, load_column_map, packaged_maps
 from data_prep.convert import convert
 from data_prep.delimited import DelimitedTable
+from data_prep.source import SourceOptions, read_all
+from data_prep.sources import open_source
 from tff_affect.errors import InputError
 
 MAP = ColumnMap(subject="who", features=r"AU\d\d", labels={"valence": "v"}, groups={"gender": "sex"})
+
+
+def convert_table(file, folder, column_map):
+    return convert(file, folder, SourceOptions(column_map))
 
 
 def frame(subjects=2, steps=4):
@@ -105,7 +110,7 @@ def test_real_people_and_clips(shared_data, tmp_path):
     file = shared_data / "au_table" / "alone.tsv"
     if not file.is_file():
         pytest.skip(f"no {file.name} among the shared data")
-    cohort = convert(file, tmp_path / "c", "clip_self_report")
+    cohort = convert(file, tmp_path / "c", SourceOptions(load_column_map("clip_self_report")))
     assert len(cohort.subjects) == 40
     source = pd.read_csv(file, sep="\t", keep_default_na=False)
     columns = [name for name in source.columns if name[:2] == "AU" and len(name) == 4]
@@ -143,7 +148,7 @@ def test_columns_are_read_once_whatever_the_number_of_subjects(tmp_path, monkeyp
     for subjects in (2, 20):
         frame(subjects).to_csv(tmp_path / "t.csv", index=False)
         reads.clear()
-        found = list(read_table(tmp_path / "t.csv", MAP)[1])
+        found = list(read_all(open_source(tmp_path / "t.csv", SourceOptions(MAP))))
         assert [entry.groups for entry, _ in found] == [{"gender": "x"}] * subjects
         counts.append(len(reads))
     assert counts[0] == counts[1]

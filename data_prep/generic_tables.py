@@ -1,4 +1,4 @@
-"""Generic tables of action units: one file, one row per frame or clip, a column for the subject.
+"""Generic tables: one file, one row per frame or clip, a column for the subject.
 
 A `ColumnMap` is a whitelist: landmarks, identity embeddings, paths and whatever else a table holds stay behind.
 
@@ -8,23 +8,17 @@ map's ``shuffle_steps`` permutes each subject's steps.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
-from data_prep.column_map import ColumnMap
+from data_prep.column_map import ColumnMap, packaged_maps
 from data_prep.delimited import DelimitedTable, is_missing, read_delimited
-from tff_affect.cohort import (
-    Cohort,
-    CohortManifest,
-    SubjectEntry,
-    SubjectTable,
-    check_manifest,
-    check_table,
-    file_sha256,
-    write_cohort,
-)
+from data_prep.source import SourceOptions
+from tff_affect.cohort import CohortManifest, SubjectEntry, SubjectTable, check_manifest, check_table, file_sha256
 from tff_affect.errors import InputError
 
 
@@ -95,46 +89,64 @@ def _rows_by_subject(table: DelimitedTable, column: str) -> dict[str, np.ndarray
     return {subject: np.array(found) for subject, found in rows.items()}
 
 
-def _subjects(
-    table: DelimitedTable, column_map: ColumnMap, manifest: CohortManifest
-) -> Iterator[tuple[SubjectEntry, SubjectTable]]:
-    features = np.stack([table.numbers(name) for name in manifest.features], axis=1).astype(np.float32)
-    labels = np.stack([_label(table, column_map, name) for name in manifest.labels], axis=1).astype(np.float32)
-    times = table.numbers(column_map.order) if column_map.order else None
-    groups = {attribute: table.text(column) for attribute, column in column_map.groups.items()}
-    for index, (subject, rows) in enumerate(_rows_by_subject(table, column_map.subject).items()):
-        time = _times(table, column_map, rows, times)
-        entry = SubjectEntry(subject=subject, groups=_groups(table, groups, subject, rows))
-        check_manifest(CohortManifest(**{**manifest.__dict__, "subjects": (entry,)}), table.file)
-        if column_map.shuffle_steps is not None:
-            rows = np.random.default_rng([column_map.shuffle_steps, index + 1]).permutation(rows)
-        x, y = features[rows], labels[rows]
+class TableSource:
+    """A table, read whole through a column map; subjects in the order of their first row."""
+
+    kind = "table"
+    takes: ClassVar[frozenset[str]] = frozenset({"column_map"})
+    notes: tuple[str, ...] = ()
+
+    def __init__(self, file: Path, options: SourceOptions) -> None:
+        """Opens the table.
+
+        Args:
+            file: UTF-8, with a header line, separated by tab, comma or semicolon.
+            options: Its column map says what the columns mean.
+
+        Raises:
+            InputError: If there is no map, or for the first thing wrong with the table.
+        """
+        if options.column_map is None:
+            known = ", ".join(packaged_maps())
+            raise InputError(f"a table needs a column map: a YAML file, or one of {known}", file=file)
+        self._map = options.column_map
+        self._table = read_delimited(file, self._map.separator)
+        names = self._map.select_features(self._table.columns, file)
+        self.manifest = _manifest(self._table, self._map, names)
+        features = [self._table.numbers(name) for name in names]
+        self._features = np.stack(features, axis=1).astype(np.float32)
+        labels = [_label(self._table, self._map, name) for name in self.manifest.labels]
+        self._labels = np.stack(labels, axis=1).astype(np.float32)
+        self._times = self._table.numbers(self._map.order) if self._map.order else None
+        self._groups = {attribute: self._table.text(column) for attribute, column in self._map.groups.items()}
+        self._rows = _rows_by_subject(self._table, self._map.subject)
+        self.subjects = tuple(self._rows)
+
+    def read(self, subject: str) -> tuple[SubjectEntry, SubjectTable]:
+        """Cuts out one subject.
+
+        Raises:
+            InputError: For the first thing wrong with the subject's rows, with its line.
+        """
+        rows, file = self._rows[subject], self._table.file
+        time = _times(self._table, self._map, rows, self._times)
+        entry = SubjectEntry(subject=subject, groups=_groups(self._table, self._groups, subject, rows))
+        check_manifest(replace(self.manifest, subjects=(entry,)), file)
+        if self._map.shuffle_steps is not None:
+            seed = [self._map.shuffle_steps, self.subjects.index(subject) + 1]
+            rows = np.random.default_rng(seed).permutation(rows)
+        x, y = self._features[rows], self._labels[rows]
         valid = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1)
-        own = SubjectTable(time=time, features=x, labels=y, valid=valid)
-        check_table(own, manifest, subject, table.file)
-        yield entry, own
+        table = SubjectTable(time=time, features=x, labels=y, valid=valid)
+        check_table(table, self.manifest, subject, file)
+        return entry, table
 
 
-def read_table(file: Path, column_map: ColumnMap) -> tuple[CohortManifest, Iterator[tuple[SubjectEntry, SubjectTable]]]:
-    """Reads a table through a column map.
-
-    Args:
-        file: The table; UTF-8, header line, separated by tab, comma or semicolon.
-        column_map: What its columns mean.
-
-    Returns:
-        The manifest, and an iterator over the subjects in the order of their first row.
-
-    Raises:
-        InputError: For the first thing wrong, with its line.
-    """
-    file = Path(file)
-    table = read_delimited(file, column_map.separator)
-    features = column_map.select_features(table.columns, file)
-    for column in (column_map.subject, *features, *column_map.labels.values(), *column_map.groups.values()):
+def _manifest(table: DelimitedTable, column_map: ColumnMap, features: tuple[str, ...]) -> CohortManifest:
+    used = {column_map.subject, *features, *column_map.labels.values(), *column_map.groups.values()}
+    for column in used:
         table.text(column)
-    used = {column_map.subject, column_map.order, *features, *column_map.labels.values(), *column_map.groups.values()}
-    manifest = CohortManifest(
+    return CohortManifest(
         name=f"SYNTHETIC {column_map.name}" if column_map.synthetic else column_map.name,
         features=features,
         feature_scale=column_map.feature_scale,
@@ -143,28 +155,11 @@ def read_table(file: Path, column_map: ColumnMap) -> tuple[CohortManifest, Itera
         synthetic=column_map.synthetic,
         time_unit=column_map.time_unit,
         provenance={
-            "reader": "data_prep.au_tables",
-            "source_sha256": file_sha256(file),
+            "reader": "data_prep.generic_tables",
+            "source_sha256": file_sha256(table.file),
             "map": column_map.to_json(),
             "rows": len(table.rows),
             "blank_rows_dropped": table.blank_rows,
-            "columns_left_behind": len(set(table.columns) - used),
+            "columns_left_behind": len(set(table.columns) - used - {column_map.order}),
         },
     )
-    return manifest, _subjects(table, column_map, manifest)
-
-
-def convert_table(file: Path, cohort_path: Path, column_map: ColumnMap, overwrite: bool = False) -> Cohort:
-    """Converts a table to a cohort; all of it, or nothing.
-
-    Args:
-        file: The table.
-        cohort_path: The cohort's folder.
-        column_map: What the columns mean.
-        overwrite: Replace an existing cohort.
-
-    Raises:
-        InputError: For the first thing wrong with the table, the map or the folder.
-    """
-    manifest, subjects = read_table(Path(file), column_map)
-    return write_cohort(Path(cohort_path), manifest, subjects, overwrite)

@@ -1,0 +1,66 @@
+"""Which reader a path needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from data_prep.generic_tables import TableSource
+from data_prep.recola import RecolaSource
+from data_prep.recola_layout import ANNOTATION, CENTRED, is_recola
+from data_prep.source import Source, SourceOptions
+from tff_affect.cohort import MANIFEST
+from tff_affect.errors import InputError
+
+# In the order in which they are tried: the first whose marks are there.
+_DETECTORS: tuple[tuple[str, Callable[[Path], bool]], ...] = (
+    ("cohort", lambda path: (path / MANIFEST).is_file()),
+    ("recola", is_recola),
+    ("table", Path.is_file),
+)
+_READERS: Mapping[str, Callable[[Path, SourceOptions], Source]] = {
+    "recola": RecolaSource,
+    "table": TableSource,
+}
+_OPTION_OWNERS: Mapping[str, str] = {
+    "column_map": "a column map is for generic tables",
+    "fusion": "a fusion is for sources with several raters",
+    "deltas": "deltas are for RECOLA's features",
+    "labels": "a folder of labels is for sources without their own",
+    "frame_rate": "a frame rate is for frame-by-frame action-unit files",
+    "pose": "pose is for frame-by-frame action-unit files",
+    "feature_set": "a feature set is for corpora that come with several",
+}
+
+
+def detect(path: Path) -> str:
+    """What a path holds.
+
+    Raises:
+        InputError: If it is nothing known.
+    """
+    path = Path(path)
+    for kind, matches in _DETECTORS:
+        if matches(path):
+            return kind
+    looked = f"a cohort ({MANIFEST}), RECOLA ({ANNOTATION.as_posix()} or {CENTRED}), or a table (a file)"
+    raise InputError(
+        f"{'nothing known here' if path.is_dir() else 'no such file or folder'}; looked for {looked}", file=path
+    )
+
+
+def open_source(path: Path, options: SourceOptions | None = None) -> Source:
+    """Opens what is not yet a cohort.
+
+    Raises:
+        InputError: If the path holds nothing known or a cohort, an option means nothing to it, or it cannot be opened.
+    """
+    path, options = Path(path), options or SourceOptions()
+    kind = detect(path)
+    if kind == "cohort":
+        raise InputError("this is a cohort already; nothing to convert", file=path)
+    reader = _READERS[kind]
+    for name in options.given():
+        if name not in reader.takes:  # type: ignore[attr-defined]
+            raise InputError(f"{_OPTION_OWNERS[name]}, and this is a {kind} source; leave it out", file=path)
+    return reader(path, options)

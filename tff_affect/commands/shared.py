@@ -1,0 +1,41 @@
+"""What the commands share: options of one meaning, and how tables are printed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the table as JSON.")]
+Out = Annotated[Path, typer.Argument(help="The folder to write; it must be new or empty.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing cohort.")]
+
+
+def print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
+    """Prints rows of one shape as a table, or as JSON."""
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in rows[0] if rows else ():
+        table.add_column(str(name))
+    for row in rows:
+        table.add_row(*(("no", "yes")[value] if isinstance(value, bool) else str(value) for value in row.values()))
+    Console().print(table)
+
+
+def print_cohort(cohort: Any) -> None:
+    """Prints what a cohort holds, in a line."""
+    manifest = cohort.manifest
+    frames = sum(entry.frames for entry in manifest.subjects)
+    print(
+        f"{manifest.name}: {len(cohort.subjects)} subjects, {frames} frames, {len(manifest.features)} features, "
+        f"labels {', '.join(manifest.labels)}: {cohort.path}"
+    )
