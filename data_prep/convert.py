@@ -9,13 +9,15 @@ from data_prep.source import Source, SourceOptions
 from data_prep.sources import open_source
 from tff_affect.cohort import Cohort, SubjectEntry, SubjectTable, write_cohort
 
+OnSubject = Callable[[str, int], None]
+
 
 def convert(
     path: Path,
     destination: Path,
     options: SourceOptions | None = None,
     overwrite: bool = False,
-    on_subject: Callable[[str, int], None] | None = None,
+    on_subject: OnSubject | None = None,
 ) -> Cohort:
     """Detects what ``path`` is and converts it; all of it, or nothing.
 
@@ -33,9 +35,7 @@ def convert(
     return write_cohort(destination, source.manifest, _reported(source, on_subject), overwrite)
 
 
-def _reported(
-    source: Source, on_subject: Callable[[str, int], None] | None
-) -> Iterator[tuple[SubjectEntry, SubjectTable]]:
+def _reported(source: Source, on_subject: OnSubject | None) -> Iterator[tuple[SubjectEntry, SubjectTable]]:
     for subject in source.subjects:
         yield source.read(subject)
         if on_subject:

@@ -1,38 +1,41 @@
-"""Rater fusion: from several annotators' traces to one gold standard, and how far the annotators agree.
+"""Rater fusion: from several annotators' traces to one gold standard, and its smoothing.
 
-``fuse_mean`` is the plain mean used by Mase et al. (2021, arXiv 2111.07344). ``fuse_ccc_centred`` is the rule of the
-AVEC 2018 gold-standard sub-challenge (Ringeval et al., 2018): raters who agree with the others weigh more in the mean
-level to which every trace is centred.
+``fuse_mean`` is the plain mean used by Mase et al. (2021, arXiv 2111.07344). ``fuse_ewe`` is the evaluator weighted
+estimator of Grimm and Kroschel (2005). ``fuse_ccc_centred`` is the rule of the AVEC 2018 gold-standard sub-challenge
+(Ringeval et al., 2018): raters who agree with the others weigh more in the mean level to which every trace is centred.
+``fuse_dba`` is the barycentre average of Petitjean et al. (2011), which lets raters lag differently.
+
+Every rule sees one recording and one dimension: nothing is fitted across subjects.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
+import pandas as pd
 
+from data_prep.rater_agreement import checked_ratings, rater_concordance, rounding_of
 from tff_affect.errors import InputError
 
+__all__ = [
+    "DBA_SECONDS",
+    "FUSIONS",
+    "SMOOTHINGS",
+    "fuse_ccc_centred",
+    "fuse_dba",
+    "fuse_ewe",
+    "fuse_mean",
+    "fusion_named",
+    "smooth",
+]
 
-def _checked(ratings: np.ndarray) -> np.ndarray:
-    ratings = np.ascontiguousarray(ratings, dtype=np.float64)
-    if ratings.ndim != 2 or not ratings.size:
-        raise InputError(f"expected ratings of shape [frames, raters], found {ratings.shape}")
-    return ratings
-
-
-def concordance(first: np.ndarray, second: np.ndarray) -> float:
-    """Lin's concordance correlation coefficient (1989) of two ``[frames]`` traces, population moments.
-
-    Frames in which either is NaN are left out. Two constant traces, or fewer than two frames, give 0.
-    """
-    both = np.isfinite(first) & np.isfinite(second)
-    x, y = first[both].astype(np.float64), second[both].astype(np.float64)
-    if len(x) < 2:
-        return 0.0
-    spread = float(x.var() + y.var() + (x.mean() - y.mean()) ** 2)
-    return 2.0 * float(((x - x.mean()) * (y - y.mean())).mean()) / spread if spread > 0 else 0.0
+DBA_SECONDS = 4.0
+SMOOTHINGS = ("median", "mean")
+_DBA_ITERATIONS = 10
+_DBA_CHANGE = 1e-4
 
 
 def fuse_mean(ratings: np.ndarray) -> np.ndarray:
@@ -49,31 +52,62 @@ def fuse_mean(ratings: np.ndarray) -> np.ndarray:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # an all-NaN frame is a missing label, not a fault
-        return np.asarray(np.nanmean(_checked(ratings), axis=1))
+        return np.asarray(np.nanmean(checked_ratings(ratings), axis=1))
 
 
-def rater_concordance(ratings: np.ndarray) -> np.ndarray:
-    """Mean CCC of each rater with every other rater.
+def _everybody_rated(ratings: np.ndarray) -> np.ndarray:
+    ratings = checked_ratings(ratings)
+    silent = np.flatnonzero(~np.isfinite(ratings).any(axis=0))
+    if len(silent):
+        raise InputError(f"rater {int(silent[0]) + 1} of {ratings.shape[1]} has no rating; leave that rater out")
+    return ratings
+
+
+def _correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Pearson's correlation over the frames that both have; 0 where one is constant."""
+    both = np.isfinite(first) & np.isfinite(second)
+    x, y = first[both], second[both]
+    if len(x) < 2 or any(v.std() <= rounding_of(v) for v in (x, y)):
+        return 0.0
+    return float(((x - x.mean()) * (y - y.mean())).mean() / (x.std() * y.std()))
+
+
+def ewe_weights(ratings: np.ndarray) -> np.ndarray:
+    """Each rater's correlation with the mean over all raters, that rater among them; 0 where it is negative.
 
     Args:
-        ratings: ``[frames, raters]``, at least two raters.
+        ratings: ``[frames, raters]``, NaN where a rater is silent.
 
     Returns:
-        ``[raters]`` float64.
+        ``[raters]`` float64, 0 to 1; a constant trace has weight 0.
+    """
+    ratings = checked_ratings(ratings)
+    mean = fuse_mean(ratings)
+    return np.clip([_correlation(trace, mean) for trace in ratings.T], 0.0, None)
+
+
+def fuse_ewe(ratings: np.ndarray) -> np.ndarray:
+    """Evaluator weighted estimator: the mean, weighted by each rater's correlation with the plain mean.
+
+    With ``w_r = max(0, corr(x_r, mean of all x))`` as Grimm and Kroschel (2005) have it, the gold standard is
+    ``sum(w_r x_r) / sum(w_r)`` over the raters who rated a frame. If all weights are 0, it is the plain mean.
+
+    Args:
+        ratings: ``[frames, raters]``, NaN where a rater is silent.
+
+    Returns:
+        ``[frames]`` float64, NaN where no rater with a weight rated.
 
     Raises:
-        InputError: If there are fewer than two raters.
+        InputError: If a rater never rated.
     """
-    traces = _checked(ratings).T
-    if len(traces) < 2:
-        raise InputError(f"expected at least two raters to compare, found {len(traces)}")
-    pairs = np.array([[concordance(a, b) for b in traces] for a in traces])
-    return np.asarray((pairs.sum(axis=1) - np.diag(pairs)) / (len(traces) - 1))
-
-
-def rater_agreement(ratings: np.ndarray) -> float:
-    """Mean pairwise CCC of the raters of one recording and dimension (``ratings`` as in `rater_concordance`)."""
-    return float(rater_concordance(ratings).mean())
+    ratings = _everybody_rated(ratings)
+    weights = ewe_weights(ratings)
+    if weights.sum() <= 0:
+        return fuse_mean(ratings)
+    present = np.isfinite(ratings) @ weights
+    total = np.nan_to_num(ratings) @ weights
+    return np.divide(total, present, out=np.full(len(ratings), np.nan), where=present > 0)
 
 
 def fuse_ccc_centred(ratings: np.ndarray) -> np.ndarray:
@@ -92,25 +126,98 @@ def fuse_ccc_centred(ratings: np.ndarray) -> np.ndarray:
     Raises:
         InputError: If there are fewer than two raters, or a rater never rated.
     """
-    ratings = _checked(ratings)
-    silent = np.flatnonzero(~np.isfinite(ratings).any(axis=0))
-    if len(silent):
-        raise InputError(f"rater {int(silent[0]) + 1} of {ratings.shape[1]} has no rating; leave that rater out")
+    ratings = _everybody_rated(ratings)
     weights = np.clip(rater_concordance(ratings), 0.0, None)
     means = np.nanmean(ratings, axis=0)
     level = float(np.average(means, weights=weights if weights.sum() > 0 else None))
     return fuse_mean(ratings - means + level)
 
 
-FUSIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"mean": fuse_mean, "ccc_centred": fuse_ccc_centred}
+def fuse_dba(ratings: np.ndarray, window: int = 100) -> np.ndarray:
+    """Barycentre average under dynamic time warping (Petitjean et al., 2011): raters may lag differently.
+
+    Starting from the plain mean, each trace is warped onto the average and the average is taken anew, until it stands
+    still (at most ten times). A peak that raters mark at different moments keeps its height, as long as the marks are
+    closer together than the peak is wide: farther apart, they may stay two. Warping leaves small steps; see `smooth`.
+
+    Args:
+        ratings: ``[frames, raters]``. A silence inside a trace is interpolated for the warping.
+        window: Largest shift of a trace, in frames; the default is four seconds at 25 frames per second.
+
+    Returns:
+        ``[frames]`` float64; NaN where no rater rated, and before the last rater began or after the first ended.
+
+    Raises:
+        InputError: If a rater never rated, no frame lies within all raters' traces, or the window is negative.
+    """
+    from dtaidistance.dtw_barycenter import dba_loop
+
+    ratings = _everybody_rated(ratings)
+    if window < 0:
+        raise InputError(f"expected a warping window of 0 frames or more, found {window}")
+    span = _common_span(ratings)
+    filled = pd.DataFrame(ratings[span]).interpolate(limit_area="inside").to_numpy()
+    traces = [np.ascontiguousarray(trace) for trace in filled.T]
+    # The library counts the diagonal into its window: 1 is no shift at all.
+    options = {"use_c": True, "window": window + 1, "max_it": _DBA_ITERATIONS, "thr": _DBA_CHANGE}
+    fused = np.full(len(ratings), np.nan)
+    fused[span] = dba_loop(traces, c=filled.mean(axis=1), **options)
+    fused[~np.isfinite(ratings).any(axis=1)] = np.nan
+    return fused
 
 
-def fusion_named(name: str) -> Callable[[np.ndarray], np.ndarray]:
-    """The fusion rule of that name.
+def _common_span(ratings: np.ndarray) -> slice:
+    """From the frame where the last rater begins to the one where the first ends."""
+    there = np.isfinite(ratings)
+    start = int(there.argmax(axis=0).max())
+    stop = len(ratings) - int(there[::-1].argmax(axis=0).max())
+    if stop - start < 2:
+        raise InputError("no stretch that all raters rated; fuse by another rule, or leave a rater out")
+    return slice(start, stop)
+
+
+FUSIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "mean": fuse_mean,
+    "ewe": fuse_ewe,
+    "ccc_centred": fuse_ccc_centred,
+    "dba": fuse_dba,
+}
+
+
+def fusion_named(name: str, frame_rate: float = 25.0) -> Callable[[np.ndarray], np.ndarray]:
+    """The fusion rule of that name, for ratings of that many frames per second.
 
     Raises:
         InputError: If there is none.
     """
     if name not in FUSIONS:
         raise InputError(f"expected a fusion among {', '.join(FUSIONS)}, found {name!r}")
+    if name == "dba":
+        return partial(fuse_dba, window=round(DBA_SECONDS * frame_rate))
     return FUSIONS[name]
+
+
+def smooth(values: np.ndarray, frame_rate: float, seconds: float, kind: str = "median") -> np.ndarray:
+    """Median or moving-average smoothing of a gold standard, centred, so that nothing is delayed.
+
+    Args:
+        values: ``[frames]`` or ``[frames, dimensions]``, NaN where missing.
+        frame_rate: Frames per second.
+        seconds: Width of the window, rounded to an odd number of frames. It is cut off at the ends.
+        kind: ``median`` or ``mean``, over the frames of the window that are there.
+
+    Returns:
+        Float64 of the same shape; NaN where ``values`` are: a missing label is never made up.
+
+    Raises:
+        InputError: If the kind is unknown, or the width is negative or not a number.
+    """
+    if kind not in SMOOTHINGS:
+        raise InputError(f"expected a smoothing among {', '.join(SMOOTHINGS)}, found {kind!r}")
+    if not 0 <= seconds < np.inf:
+        raise InputError(f"expected to smooth over 0 seconds or more, found {seconds:g}")
+    frame = pd.DataFrame(np.asarray(values, np.float64))
+    width = 2 * round(seconds * frame_rate / 2) + 1
+    rolling = frame.rolling(width, center=True, min_periods=1)
+    smoothed = rolling.median() if kind == "median" else rolling.mean()
+    return smoothed.where(frame.notna()).to_numpy().reshape(np.shape(values))

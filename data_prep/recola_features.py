@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import arff
 import numpy as np
 
-from data_prep.delimited import read_delimited, read_text
+from data_prep.arff_tables import open_table
 from tff_affect.errors import InputError
 
 TIME_COLUMNS = ("time", "frametime", "timestamp", "time in seconds")
@@ -58,13 +56,8 @@ class FeatureFile:
     def __init__(self, file: Path, subject: str) -> None:
         self.file = file
         self.subject = subject
-        self._values: Mapping[str, np.ndarray] | None = None
-        if file.suffix.lower() == ".arff":
-            self._values = _arff_columns(file)
-            self.columns = tuple(self._values)
-        else:
-            self._table = read_delimited(file)
-            self.columns = self._table.columns
+        self._table = open_table(file)
+        self.columns = self._table.columns
 
     def numbers(self, column: str) -> np.ndarray:
         """``[frames]`` float64, NaN where missing.
@@ -72,14 +65,7 @@ class FeatureFile:
         Raises:
             InputError: If the column is missing or holds text.
         """
-        if self._values is None:
-            return self._table.numbers(column)
-        if column not in self._values:
-            raise InputError(f"attribute {column!r} is missing", file=self.file, subject=self.subject)
-        values = self._values[column]
-        if values.dtype != np.float64 or np.isinf(values).any():
-            raise InputError(f"attribute {column!r}: expected finite numbers", file=self.file, subject=self.subject)
-        return values
+        return self._table.numbers(column)
 
     def features(self, chosen: Mapping[str, str]) -> np.ndarray:
         """``[frames, features]`` float32; NaN in every feature where no face was detected."""
@@ -94,29 +80,3 @@ class FeatureFile:
         """``[frames]`` seconds, where the file has them."""
         name = next((column for column in self.columns if column.lower() in TIME_COLUMNS), None)
         return None if name is None else self.numbers(name)
-
-
-def _arff_columns(file: Path) -> dict[str, np.ndarray]:
-    content = _load_arff(file)
-    if not content["data"]:
-        raise InputError("the file has no data rows", file=file)
-    names = [str(name).strip() for name, _ in content["attributes"]]
-    columns = zip(*content["data"], strict=True)
-    return {name: _array(values) for name, values in zip(names, columns, strict=True)}
-
-
-def _array(values: Sequence[Any]) -> np.ndarray:
-    try:
-        return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-    except ValueError:
-        return np.array(values, dtype=object)
-
-
-def _load_arff(file: Path) -> dict[str, Any]:
-    text = read_text(file)
-    try:
-        return dict(arff.loads(text))
-    except (arff.ArffException, ValueError, TypeError, IndexError, AttributeError, StopIteration) as error:
-        line = getattr(error, "line", None)
-        reason = f"not a readable ARFF file: {error}"
-        raise InputError(reason, file=file, line=line if isinstance(line, int) and line > 0 else None) from error

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from data_prep.au_folder import AuFolderSource, au_kind
+from data_prep.avec import AvecSource
+from data_prep.avec_layout import is_avec2016, is_avec2018
 from data_prep.generic_tables import TableSource
+from data_prep.muse import MuseSource, is_muse
 from data_prep.recola import RecolaSource
 from data_prep.recola_layout import ANNOTATION, CENTRED, is_recola
 from data_prep.source import Source, SourceOptions
@@ -16,10 +20,22 @@ from tff_affect.errors import InputError
 _DETECTORS: tuple[tuple[str, Callable[[Path], bool]], ...] = (
     ("cohort", lambda path: (path / MANIFEST).is_file()),
     ("recola", is_recola),
+    ("avec2016", is_avec2016),
+    ("avec2018", is_avec2018),
+    ("muse", is_muse),
+    ("openface", lambda path: au_kind(path) == "openface"),
+    ("py-feat", lambda path: au_kind(path) == "py-feat"),
+    ("libreface", lambda path: au_kind(path) == "libreface"),
     ("table", Path.is_file),
 )
 _READERS: Mapping[str, Callable[[Path, SourceOptions], Source]] = {
     "recola": RecolaSource,
+    "avec2016": AvecSource,
+    "avec2018": AvecSource,
+    "muse": MuseSource,
+    "openface": AuFolderSource,
+    "py-feat": AuFolderSource,
+    "libreface": AuFolderSource,
     "table": TableSource,
 }
 _OPTION_OWNERS: Mapping[str, str] = {
@@ -43,7 +59,11 @@ def detect(path: Path) -> str:
     for kind, matches in _DETECTORS:
         if matches(path):
             return kind
-    looked = f"a cohort ({MANIFEST}), RECOLA ({ANNOTATION.as_posix()} or {CENTRED}), or a table (a file)"
+    looked = (
+        f"a cohort ({MANIFEST}), RECOLA ({ANNOTATION.as_posix()} or {CENTRED}), "
+        "AVEC (ratings_gold_standard or labels/gs_1), MuSe (features and partition.csv), "
+        "tables of OpenFace, py-feat or LibreFace (<subject>.csv), or a table (a file)"
+    )
     raise InputError(
         f"{'nothing known here' if path.is_dir() else 'no such file or folder'}; looked for {looked}", file=path
     )
@@ -56,7 +76,8 @@ def open_source(path: Path, options: SourceOptions | None = None) -> Source:
         InputError: If the path holds nothing known or a cohort, an option means nothing to it, or it cannot be opened.
     """
     path, options = Path(path), options or SourceOptions()
-    kind = detect(path)
+    # Who maps a table's columns means them so, whichever tool they resemble.
+    kind = "table" if options.column_map is not None and path.is_file() else detect(path)
     if kind == "cohort":
         raise InputError("this is a cohort already; nothing to convert", file=path)
     reader = _READERS[kind]

@@ -36,9 +36,20 @@ LOADINGS: dict[str, tuple[float, float]] = {
     "AU26": (0.8, 0.2),
     "AU45": (-0.5, 0.1),
 }
+# Units that py-feat reports and OpenFace's intensities lack.
+FURTHER_LOADINGS: dict[str, tuple[float, float]] = {
+    "AU11": (0.2, -0.3),
+    "AU24": (0.2, -0.6),
+    "AU28": (0.1, -0.3),
+    "AU43": (-0.7, 0.1),
+}
+_ALL_LOADINGS = LOADINGS | FURTHER_LOADINGS
 
 # Purposes of the random streams; index 0 is the cohort itself, subject i draws from index i + 1.
-COHORT, PARAMETERS, LATENT, FEATURE_NOISE, RATER_NOISE, DROPOUTS = 1, 2, 3, 4, 5, 6
+COHORT, PARAMETERS, LATENT, FEATURE_NOISE, RATER_NOISE, DROPOUTS, TOOL = 1, 2, 3, 4, 5, 6, 7
+
+
+_PAIRS = ("latent_seconds", "rating_scale", "rater_noise", "rater_lag_seconds")
 
 
 @dataclass(frozen=True)
@@ -49,7 +60,8 @@ class SyntheticConfig:
         subjects: Number of subjects.
         seconds: Length of each recording.
         frame_rate: Frames per second.
-        action_units: Feature names, among the 17 OpenFace intensities ``AU01`` ... ``AU45``.
+        action_units: Feature names: the 17 OpenFace intensities ``AU01`` ... ``AU45``, and ``AU11``, ``AU24``,
+            ``AU28``, ``AU43`` if asked for.
         raters: Number of annotators, 2 to 12.
         latent_seconds: Time constants (seconds) of the two latent processes.
         latent_correlation: How much valence shares with arousal, -0.9 to 0.9.
@@ -61,6 +73,7 @@ class SyntheticConfig:
         rating_scale: Standard deviation of the rated latent (arousal, valence) on the [-1, 1] scale.
         rater_noise: Standard deviation of each rater's slow noise (arousal, valence), relative to ``rating_scale``.
         rater_noise_seconds: Its time constant (seconds).
+        rater_lag_seconds: Range (seconds) of the raters' lags behind the latent; equal ends plant one lag.
         missing_fraction: Fraction of frames in which no face is found.
         bad_trackers: Zero-based indices of subjects with 8 times the missing frames (about 25 %) and triple noise.
         seed: Non-negative seed of everything random.
@@ -81,12 +94,13 @@ class SyntheticConfig:
     rating_scale: tuple[float, float] = (0.2, 0.15)
     rater_noise: tuple[float, float] = (0.9, 1.2)
     rater_noise_seconds: float = 15.0
+    rater_lag_seconds: tuple[float, float] = (1.0, 4.0)
     missing_fraction: float = 0.03
     bad_trackers: tuple[int, ...] = (8, 19)
     seed: int = 2021
 
     def __post_init__(self) -> None:
-        for name in ("action_units", "latent_seconds", "rating_scale", "rater_noise", "bad_trackers"):
+        for name in ("action_units", *_PAIRS, "bad_trackers"):
             value = getattr(self, name)
             if not isinstance(value, list | tuple):
                 raise InputError(f"synthetic {name}: expected a list, found {value!r}")
@@ -99,11 +113,11 @@ class SyntheticConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
                 raise InputError(f"synthetic {name}: expected a whole number from {low} to {high}, found {value!r}")
-        unknown = [unit for unit in self.action_units if unit not in tuple(LOADINGS)]
+        unknown = [unit for unit in self.action_units if unit not in tuple(_ALL_LOADINGS)]
         if unknown or not self.action_units or len(set(self.action_units)) < len(self.action_units):
             found = repr(unknown[0]) if unknown else f"{self.action_units!r}"
             raise InputError(
-                f"synthetic action_units: expected distinct names among {', '.join(LOADINGS)}, found {found}"
+                f"synthetic action_units: expected distinct names among {', '.join(_ALL_LOADINGS)}, found {found}"
             )
         if any(not isinstance(index, int) or index < 0 for index in self.bad_trackers):
             raise InputError(
@@ -124,15 +138,18 @@ class SyntheticConfig:
             "rating_scale": (0.01, 1.0),
             "rater_noise": (0.0, 10.0),
             "rater_noise_seconds": (0.01, 1e4),
+            "rater_lag_seconds": (0.0, 10.0),
             "missing_fraction": (0.0, 0.5),
         }
         for name, (low, high) in ranges.items():
             value = getattr(self, name)
             values = value if isinstance(value, tuple) else (value,)
-            pair = name in ("latent_seconds", "rating_scale", "rater_noise")
+            pair = name in _PAIRS
             if len(values) != 1 + pair or not all(_is_number(v) and low <= v <= high for v in values):
                 kind = "two numbers" if pair else "a number"
                 raise InputError(f"synthetic {name}: expected {kind} from {low:g} to {high:g}, found {value!r}")
+        if self.rater_lag_seconds[0] > self.rater_lag_seconds[1]:
+            raise InputError(f"synthetic rater_lag_seconds: expected least and most, found {self.rater_lag_seconds!r}")
         if not 2 <= self.frames <= MAX_FRAMES:
             raise InputError(
                 f"synthetic seconds: expected 2 to {MAX_FRAMES:,} frames per recording, found {self.frames:,} "
@@ -176,7 +193,7 @@ class RaterPanel:
         names: ``FM1`` ..., ``FF1`` ...
         bias: ``[raters, 2]`` on the [-1, 1] scale.
         gain: ``[raters]``, around 1.
-        lag: ``[raters]`` frames behind the latent (1-4 s).
+        lag: ``[raters]`` frames behind the latent.
     """
 
     names: tuple[str, ...]
@@ -225,7 +242,7 @@ def rater_panel(config: SyntheticConfig) -> RaterPanel:
         names=tuple([f"FM{i + 1}" for i in range(men)] + [f"FF{i + 1}" for i in range(n - men)]),
         bias=rng.normal(0.0, 0.05, (n, 2)),
         gain=rng.uniform(0.8, 1.2, n),
-        lag=np.rint(rng.uniform(1.0, 4.0, n) * config.frame_rate).astype(int),
+        lag=np.rint(rng.uniform(*config.rater_lag_seconds, n) * config.frame_rate).astype(int),
     )
 
 
@@ -244,7 +261,7 @@ def subject_parameters(config: SyntheticConfig, index: int) -> SubjectParameters
     bad = index in config.bad_trackers
     gain = float(np.exp(rng.normal(0.0, 0.15)))
     expressiveness = np.exp(rng.normal(0.05 if gender == "female" else -0.05, 0.2, units))
-    style = np.array([LOADINGS[unit] for unit in config.action_units]) + config.idiosyncrasy * rng.normal(
+    style = np.array([_ALL_LOADINGS[unit] for unit in config.action_units]) + config.idiosyncrasy * rng.normal(
         size=(units, 2)
     )
     return SubjectParameters(

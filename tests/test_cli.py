@@ -20,7 +20,11 @@ from tff_affect.doctor import Check
 from tff_affect.run_folder import locked
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = ["demo", "train", "evaluate", "split", "doctor", "data inspect", "data convert", "data synthesize"]
+COMMANDS = [
+    *("demo", "train", "evaluate", "split", "doctor"),
+    *("data inspect", "data convert", "data synthesize", "data video"),
+    *("labels fuse", "labels delay"),
+]
 TINY = ["--subjects", "5", "--seconds", "20", "--frame-rate", "2.5"]
 
 
@@ -88,9 +92,10 @@ def test_help_has_an_example(command: str, call: Call) -> None:
 
 def test_every_command_is_looked_at() -> None:
     def names(app: object) -> list[str]:
-        return [c.name or c.callback.__name__.removeprefix("data_") for c in app.registered_commands]  # type: ignore[attr-defined]
+        return [c.name or c.callback.__name__ for c in app.registered_commands]  # type: ignore[attr-defined]
 
-    assert [*names(cli.app), *(f"data {name}" for name in names(cli.data_app))] == COMMANDS
+    groups = {"data": cli.data_app, "labels": cli.labels_app}
+    assert [*names(cli.app), *(f"{group} {name}" for group, app in groups.items() for name in names(app))] == COMMANDS
 
 
 def test_the_version_is_printed(call: Call) -> None:

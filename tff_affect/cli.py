@@ -13,7 +13,9 @@ import typer
 
 from tff_affect import __version__
 from tff_affect.commands.data import data_app
+from tff_affect.commands.labels import labels_app
 from tff_affect.commands.shared import AsJson, Out, Quiet, print_rows
+from tff_affect.commands.video import data_video
 from tff_affect.errors import AffectError
 
 if TYPE_CHECKING:
@@ -27,7 +29,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+data_app.command("video")(data_video)
 app.add_typer(data_app, name="data")
+app.add_typer(labels_app, name="labels")
 
 _INTERRUPTED = 130
 
@@ -49,7 +53,8 @@ def main() -> None:
     except SystemExit as end:
         # Typer makes this of Ctrl-C, and says nothing.
         if end.code == _INTERRUPTED:
-            print("tff-affect: interrupted; a study goes on with 'tff-affect train FOLDER --resume'", file=sys.stderr)
+            hint = "run the same command again (a study: 'tff-affect train FOLDER --resume')"
+            print(f"tff-affect: interrupted; {hint}", file=sys.stderr)
         raise
 
 

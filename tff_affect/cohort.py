@@ -49,6 +49,7 @@ __all__ = [
     "CohortManifest",
     "SubjectEntry",
     "SubjectTable",
+    "check_destination",
     "check_manifest",
     "check_table",
     "file_sha256",
@@ -71,9 +72,7 @@ def new_folder(path: Path, overwrite: bool = False) -> Iterator[Path]:
         InputError: If ``path`` exists and is not an empty folder, unless ``overwrite`` is set and it holds a cohort.
     """
     try:
-        target = Path(path).resolve()
-        if target.exists():
-            _require_replaceable(target, overwrite)
+        target = check_destination(path, overwrite)
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except (OSError, RuntimeError, ValueError) as error:
@@ -89,6 +88,21 @@ def new_folder(path: Path, overwrite: bool = False) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_destination(path: Path, overwrite: bool = False) -> Path:
+    """The resolved path of a folder to write, refused now rather than after long work.
+
+    Raises:
+        InputError: If ``path`` exists and is not an empty folder, unless ``overwrite`` is set and it holds a cohort.
+    """
+    try:
+        target = Path(path).resolve()
+        if target.exists():
+            _require_replaceable(target, overwrite)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InputError(f"cannot write here: {getattr(error, 'strerror', None) or error}", file=path) from error
+    return target
 
 
 def _require_replaceable(path: Path, overwrite: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Protocol, TextIO
 
@@ -14,8 +14,15 @@ _SECONDS_BETWEEN_LINES = 10.0
 class Task(Protocol):
     """One piece of work under way."""
 
-    def advance(self, note: str = "") -> None:
-        """One step is done; ``note`` is shown beside the count."""
+    def advance(self, note: str = "", steps: int = 1) -> None:
+        """So many steps are done; ``note`` is shown beside the count."""
+
+
+class StepDone(Protocol):
+    """A callback for work that knows nothing of progress bars."""
+
+    def __call__(self, note: str, total: int, steps: int = 1) -> None:
+        """So many steps of ``total`` are done since the last call; ``note`` says what."""
 
 
 class Progress:
@@ -31,7 +38,7 @@ class Progress:
 
 
 class _Silent:
-    def advance(self, note: str = "") -> None:
+    def advance(self, note: str = "", steps: int = 1) -> None:
         pass
 
 
@@ -58,8 +65,8 @@ class _PlainTask:
         self.started = self._said = time.monotonic()
         self._progress, self._description, self._total, self._done = progress, description, total, 0
 
-    def advance(self, note: str = "") -> None:
-        self._done += 1
+    def advance(self, note: str = "", steps: int = 1) -> None:
+        self._done += steps
         now = time.monotonic()
         if now - self._said < _SECONDS_BETWEEN_LINES:
             return
@@ -98,20 +105,20 @@ class _TerminalTask:
     def __init__(self, bars: object, identifier: object) -> None:
         self._bars, self._identifier = bars, identifier
 
-    def advance(self, note: str = "") -> None:
-        self._bars.update(self._identifier, advance=1, note=note)  # type: ignore[attr-defined]
+    def advance(self, note: str = "", steps: int = 1) -> None:
+        self._bars.update(self._identifier, advance=steps, note=note)  # type: ignore[attr-defined]
 
 
 @contextmanager
-def counted(progress: Progress, description: str) -> Iterator[Callable[[str, int], None]]:
-    """A callback ``(name of the step, number of all steps)`` that shows itself once the first step is done."""
+def counted(progress: Progress, description: str) -> Iterator[StepDone]:
+    """A callback that shows itself once the first step is done."""
     with ExitStack() as stack:
         tasks: list[Task] = []
 
-        def step(name: str, total: int) -> None:
+        def step(note: str, total: int, steps: int = 1) -> None:
             if not tasks:
                 tasks.append(stack.enter_context(progress.task(description, total)))
-            tasks[0].advance(name)
+            tasks[0].advance(note, steps)
 
         yield step
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -61,35 +63,152 @@ def data_inspect(
     feature_set: FeatureSet = None,
     fusion: Fusion = None,
     deltas: Deltas = False,
+    heat_map: Annotated[
+        Path | None, typer.Option("--heat-map", help="Draw subjects x time into this file, .png or .html.")
+    ] = None,
+    identity: Annotated[
+        bool, typer.Option("--identity", help="Instead, try to tell the subjects apart by their features.")
+    ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if anything is wrong.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say what a source is, a row per subject, and what is wrong with it.
 
-    Example: tff-affect data inspect cohorts/mine
+    Example: tff-affect data inspect cohorts/mine --heat-map quality.html
     """
     from data_prep.inspect import inspect_source
 
-    found = inspect_source(source, _options(column_map, labels, frame_rate, pose, feature_set, fusion, deltas))
-    if as_json:
-        print(json.dumps(found.to_json(), indent=1))
-    else:
-        print(f"{'SYNTHETIC ' if found.synthetic else ''}{found.kind}, {len(found.features)} features")
-        print_rows([_flat(row) for row in found.to_json()["subjects"]], as_json)
-        print("\n".join(found.problems) or "nothing wrong")
-    if strict and found.problems:
+    options = _options(column_map, labels, frame_rate, pose, feature_set, fusion, deltas)
+    problems: Sequence[str] = ()
+    if heat_map is not None:
+        _check_heat_map(heat_map)
+    if heat_map is not None or not identity:
+        found = inspect_source(source, options)
+        problems = found.problems
+        if heat_map is not None:
+            _write_heat_map(heat_map, found, (source, labels))
+        if not identity:
+            _print_inspection(found, as_json)
+    if identity:
+        problems = _probe(source, options, as_json)
+    if strict and problems:
         raise typer.Exit(1)
 
 
-def _flat(row: dict[str, Any]) -> dict[str, Any]:
-    spans = {f"{name} span": _text(span) for name, span in row.pop("label_span").items()}
-    return {name: _text(value) for name, value in row.items()} | spans
+def _print_inspection(found: Any, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(found.to_json(), indent=1))
+        return
+    print(f"{'SYNTHETIC ' if found.synthetic else ''}{found.kind}, {len(found.features)} features")
+    # Two tables, because one would not fit a terminal.
+    print_rows([_tracking(row, found.time_unit) for row in found.subjects], as_json)
+    if any(row.label_span for row in found.subjects):
+        print_rows([{"subject": row.subject, **_labelling(row)} for row in found.subjects], as_json)
+    for row in found.subjects:
+        if counts := {name: count for name, count in row.quality.items() if _is_count(count)}:
+            print(f"{row.subject}: {', '.join(f'{_text(count)} {_spelt(name)}' for name, count in counts.items())}")
+    for note in found.notes:
+        print(f"note: {note}")
+    print("\n".join(found.problems) or "nothing wrong")
+
+
+def _tracking(row: Any, time_unit: str) -> dict[str, str]:
+    return {
+        "subject": row.subject,
+        "frames": str(row.frames),
+        "rate": _text(row.rate),
+        "tracked %": f"{row.tracked_percent:.1f}",
+        "valid %": f"{row.valid_percent:.1f}",
+        "missing %": f"{row.nan_percent:.1f}",
+        "gaps": str(row.gaps),
+        f"longest gap {'(s)' if time_unit == 'second' else '(steps)'}": _text(row.longest_gap),
+    }
+
+
+def _labelling(row: Any) -> dict[str, str]:
+    spans = {f"{name} span": _text(span) for name, span in row.label_span.items()}
+    return {**spans, "lag hint (s)": _text(row.lag_hint)} if spans else {}
 
 
 def _text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return " to ".join(f"{end:.2f}" for end in value)
     return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value != 0
+
+
+def _spelt(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _check_heat_map(path: Path) -> None:
+    from tff_affect.report.quality import check_suffix
+
+    check_suffix(path)
+
+
+def _write_heat_map(path: Path, found: Any, sources: Iterable[Path | None]) -> None:
+    from tff_affect.report.quality import QualityMap, write_quality
+
+    strips = {row.subject: row.strip for row in found.subjects}
+    table = [{**_tracking(row, found.time_unit), **_labelling(row)} for row in found.subjects]
+    facts = (found.name, found.synthetic, found.time_unit, found.span)
+    problems = [_without_folders(problem, sources) for problem in found.problems]
+    write_quality(path, QualityMap(*facts, strips, table, problems, found.notes))
+
+
+def _without_folders(problem: str, sources: Iterable[Path | None]) -> str:
+    """A page is passed on: it names files below the source, and not where on this machine that is."""
+    for source in sources:
+        if source is not None and len(source.parts) > 1:
+            problem = problem.replace(f"{source.parent}{os.sep}", "")
+    return problem
+
+
+def _probe(source: Path, options: Any, as_json: bool) -> list[str]:
+    """Prints how well subjects are told apart; returns what is wrong with those that cannot be read."""
+    from data_prep.inspect import open_for_inspection
+    from tff_affect.privacy.identity_probe import probe_identity
+
+    opened = open_for_inspection(source, options)
+    manifest = opened.manifest
+    problems: list[str] = []
+    tables = ((entry.subject, table) for entry, table in opened.readable(problems))
+    found = probe_identity(tables, manifest.frame_rate, manifest.features, manifest.time_unit)
+    if as_json:
+        print(json.dumps({"synthetic": manifest.synthetic, **found.to_json(), "problems": problems}, indent=1))
+        return problems
+    print(
+        f"{'SYNTHETIC ' if manifest.synthetic else ''}{opened.kind}, {found.subjects} subjects: "
+        f"{found.training_windows} training and {found.test_windows} test windows of {found.window}"
+    )
+    print_rows([row for score in found.scores for row in _score_rows(score, found.subjects)], as_json)
+    print("* the stronger attacker of its view")
+    for subject, reason in found.left_out.items():
+        print(f"subject {subject} left out: {reason}")
+    if found.not_drawn:
+        print(f"{found.not_drawn} subjects were not drawn")
+    print("\n".join([*problems, *found.limits(), found.verdict()]))
+    return problems
+
+
+def _score_rows(score: Any, subjects: int) -> list[dict[str, str]]:
+    shares = ((1, score.top1, score.top1_interval), (5, score.top5, score.top5_interval))
+    return [
+        {
+            "features": score.view,
+            "attacker": f"{score.attacker}{' *' if score.strongest else ''}",
+            "among": f"top {first}",
+            "share": f"{share:.3f}",
+            "95 % interval": "-" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}",
+            "chance": f"{first / subjects:.3f}",
+        }
+        for first, share, interval in shares
+        if share is not None
+    ]
 
 
 @data_app.command("convert")
@@ -125,21 +244,26 @@ def data_synthesize(
     seconds: Annotated[float, typer.Option(help="Length of each recording.")] = 300.0,
     frame_rate: Annotated[float, typer.Option(help="Frames per second.")] = 25.0,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 2021,
-    layout: Annotated[str, typer.Option(help="cohort, or recola: the original distribution's folders.")] = "cohort",
+    layout: Annotated[
+        str, typer.Option(help="cohort, or a tool's or corpus's files: openface-2, py-feat, recola, avec2016, muse ...")
+    ] = "cohort",
     overwrite: Overwrite = False,
 ) -> None:
-    """Generate a SYNTHETIC RECOLA-like cohort.
+    """Generate a SYNTHETIC RECOLA-like cohort, or the files that a tool or corpus would have for it.
 
     Example: tff-affect data synthesize cohorts/synthetic --subjects 100
     """
-    from data_prep.recola_writer import write_recola_layout
+    from data_prep.layouts import LAYOUTS, how_to_convert, write_layout
     from data_prep.synthetic import write_synthetic_cohort
     from data_prep.synthetic_model import SyntheticConfig
 
     config = SyntheticConfig(subjects=subjects, seconds=seconds, frame_rate=frame_rate, seed=seed)
     if layout == "cohort":
         print_cohort(write_synthetic_cohort(out, config, overwrite))
-    elif layout == "recola":
-        print(f"SYNTHETIC RECOLA layout of {subjects} subjects: {write_recola_layout(out, config)}")
-    else:
-        raise InputError(f"--layout: expected cohort or recola, found {layout!r}")
+        return
+    if layout not in LAYOUTS:
+        raise InputError(f"--layout: expected cohort or one of {', '.join(LAYOUTS)}, found {layout!r}")
+    if overwrite:
+        raise InputError("--overwrite replaces a cohort, never files in a layout; name a new folder", file=out)
+    print(f"SYNTHETIC {layout} layout of {subjects} subjects: {write_layout(layout, out, config)}")
+    print(f"To a cohort: {how_to_convert(layout, out, config)}")

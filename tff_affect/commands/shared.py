@@ -37,5 +37,5 @@ def print_cohort(cohort: Any) -> None:
     frames = sum(entry.frames for entry in manifest.subjects)
     print(
         f"{manifest.name}: {len(cohort.subjects)} subjects, {frames} frames, {len(manifest.features)} features, "
-        f"labels {', '.join(manifest.labels)}: {cohort.path}"
+        f"{'labels ' + ', '.join(manifest.labels) if manifest.labels else 'no labels'}: {cohort.path}"
     )

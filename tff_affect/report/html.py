@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from tff_affect import __version__
 from tff_affect.atomic import replace_text
 from tff_affect.config import METHODS
 from tff_affect.evaluation.per_client import seed_averages, summarise
 from tff_affect.report import plots, tables
+from tff_affect.report.page import inline, render
 from tff_affect.report.study import CohortFacts, Study, open_study, overlapping_subjects, traces
 from tff_affect.report.svg import BLUE
 
@@ -69,15 +68,9 @@ def render_report(study: Study, facts: CohortFacts) -> str:
     Raises:
         InputError: If a table of predictions is unreadable.
     """
-    environment = Environment(
-        loader=PackageLoader("tff_affect.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     records = tables.headline_records(summarise(study.results, study.dimensions), facts.synthetic)
-    return environment.get_template("report.html.jinja").render(
+    return render(
+        "report.html.jinja",
         facts=facts,
         headline=_headline(records, _protocol(study)),
         limits=_limits(study),
@@ -86,7 +79,6 @@ def render_report(study: Study, facts: CohortFacts) -> str:
         runs=len(study.runs),
         config=study.config,
         environment=_flat(study.environment),
-        version=__version__,
     )
 
 
@@ -140,8 +132,8 @@ def _figures(study: Study, facts: CohortFacts) -> list[dict[str, Any]]:
 
 
 def _inline(image: str) -> Markup:
-    """Within HTML the namespaces are implied; without them the page names no address at all. Blue follows the page."""
-    return Markup(re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", image).replace(BLUE.lower(), "var(--blue)"))
+    """The plot as a part of the page, whose blue it takes."""
+    return inline(image.replace(BLUE.lower(), "var(--blue)"))
 
 
 def _client_table(study: Study) -> dict[str, Any]:

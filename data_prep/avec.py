@@ -1,0 +1,149 @@
+"""AVEC 2015/2016 and AVEC 2018 GES, RECOLA as the challenges distributed it, or their SYNTHETIC copies, to a cohort.
+
+The gold standard is taken as distributed, or fused anew from the individual ratings. Test labels were never released:
+test subjects without labels are left out, and the notes say so. Features are brought to the labels' times by time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from data_prep.arff_tables import open_table
+from data_prep.avec_layout import DIMENSIONS, choose_set, edition_of, in_order, label_files, partition_of
+from data_prep.gold_standard import fusion_named
+from data_prep.recola_layout import MARKER
+from data_prep.source import SourceOptions
+from data_prep.timed_tables import features_at, joined_labels, seconds, stacked, value_columns
+from tff_affect.cohort import CohortManifest, SubjectEntry, SubjectTable, check_table, file_sha256
+from tff_affect.errors import InputError
+
+_DISTRIBUTED = "as distributed"
+
+
+class AvecSource:
+    """An AVEC folder, opened. Recordings are read on demand.
+
+    Attributes:
+        kind: ``avec2016`` (2015 too) or ``avec2018``.
+        manifest: The manifest of the cohort that the folder makes, without subjects.
+        subjects: ``train_1`` ..., ``dev_1`` ..., and test subjects that have labels.
+        notes: Who was left out, and what the features give away.
+    """
+
+    takes: ClassVar[frozenset[str]] = frozenset({"feature_set", "fusion"})
+
+    def __init__(self, path: Path, options: SourceOptions) -> None:
+        """Opens the folder.
+
+        Args:
+            path: The folder of the package.
+            options: ``feature_set``, such as ``video_geometric/valence`` or ``AU`` (by default the only set, else
+                ``video_geometric`` for arousal, or ``AU``); ``fusion``, to fuse the individual ratings by that rule
+                instead of taking the gold standard as it is.
+
+        Raises:
+            InputError: For the first thing wrong with the folder.
+        """
+        self._folder = Path(path)
+        edition = edition_of(self._folder)
+        if edition is None:
+            raise InputError("neither the layout of AVEC 2016 nor of AVEC 2018 GES", file=path)
+        self.kind = edition.kind
+        self._fuse = None if options.fusion is None else fusion_named(options.fusion)
+        place = edition.gold if self._fuse is None else edition.individual
+        self._labels_of = label_files(self._folder, place)
+        self._set, self._features = choose_set(self._folder, edition, options.feature_set)
+        self.subjects = self._complete(self._folder / place)
+        self.notes = self._make_notes()
+        synthetic = (self._folder / MARKER).is_file()
+        self.manifest = CohortManifest(
+            name=f"SYNTHETIC {edition.title} layout" if synthetic else edition.title,
+            features=value_columns(open_table(self._features[self.subjects[0]])),
+            feature_scale="arbitrary",
+            frame_rate=self._frame_rate(),
+            labels=DIMENSIONS,
+            synthetic=synthetic,
+            provenance={
+                "reader": "data_prep.avec",
+                "edition": edition.kind,
+                "feature_set": self._set,
+                "fusion": options.fusion or _DISTRIBUTED,
+            },
+        )
+
+    def _complete(self, place: Path) -> tuple[str, ...]:
+        labelled = {subject for files in self._labels_of.values() for subject in files}
+        known = labelled | {subject for subject in self._features if partition_of(subject) != "test"}
+        for subject in in_order(known):
+            for dimension, files in self._labels_of.items():
+                if subject not in files:
+                    _missing(place / dimension / f"{subject}.*", subject, "other files")
+            if subject not in self._features:
+                _missing(next(iter(self._features.values())).parent / f"{subject}.*", subject, "labels")
+        return tuple(in_order(known))
+
+    def _make_notes(self) -> tuple[str, ...]:
+        unlabelled = in_order(set(self._features) - set(self.subjects))
+        notes = []
+        if unlabelled:
+            notes.append(
+                f"{len(unlabelled)} test subjects have no labels and are left out: {unlabelled[0]} to {unlabelled[-1]}."
+            )
+        if not self._set.startswith("AU"):
+            notes.append(
+                f"The feature set {self._set} holds functionals of the face's shape or texture, not action units; "
+                "expect identity to leak."
+            )
+        return tuple(notes)
+
+    def _frame_rate(self) -> float:
+        first = self.subjects[0]
+        time = seconds(open_table(self._labels_of[DIMENSIONS[0]][first]), first)
+        return round(1.0 / float(np.median(np.diff(time))), 6)
+
+    def read(self, subject: str) -> tuple[SubjectEntry, SubjectTable]:
+        """Reads one subject: partition, gold standard, the features at its times.
+
+        Raises:
+            InputError: For the first thing wrong with the subject's files.
+        """
+        file = self._features[subject]
+        time, labels = _labels({name: files[subject] for name, files in self._labels_of.items()}, subject, self._fuse)
+        features = features_at(open_table(file), self.manifest.features, time, subject)
+        complete = np.isfinite(features).all(axis=1)
+        table = SubjectTable(time, features, labels, complete & np.isfinite(labels).all(axis=1))
+        check_table(table, self.manifest, subject, file)
+        quality = {"source_sha256": file_sha256(file), "frames_without_features": int((~complete).sum())}
+        return SubjectEntry(subject=subject, partition=partition_of(subject), quality=quality), table
+
+
+def _missing(file: Path, subject: str, others: str) -> None:
+    reason = f"the file is missing; supply it, or remove the subject's {others} to leave the subject out"
+    raise InputError(reason, file=file, subject=subject)
+
+
+def _labels(
+    files: Mapping[str, Path], subject: str, fuse: Callable[[np.ndarray], np.ndarray] | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """``[frames]`` seconds and ``[frames, 2]`` float32."""
+    columns = {dimension: _label(file, subject, fuse) for dimension, file in files.items()}
+    return joined_labels(columns, files, subject)
+
+
+def _label(file: Path, subject: str, fuse: Callable[[np.ndarray], np.ndarray] | None) -> tuple[np.ndarray, np.ndarray]:
+    table = open_table(file)
+    time, names = seconds(table, subject), value_columns(table)
+    values = stacked(table, names, subject)
+    if fuse is not None:
+        try:
+            return time, fuse(values)
+        except InputError as error:
+            raise InputError(error.reason, file=file, subject=subject) from error
+    if len(names) != 1:
+        reason = f"expected one column of a gold standard, found {', '.join(names)}; name a fusion for several raters"
+        raise InputError(reason, file=file, subject=subject)
+    return time, values[:, 0]

@@ -1,0 +1,117 @@
+"""What stands beside recordings of one subject each: labels, partition and group attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from data_prep.label_folder import SUBJECTS_CSV, LabelFolder, read_subjects_csv
+from data_prep.recola_layout import MARKER
+from data_prep.resample import regular_times, to_times, without_jitter
+from tff_affect.cohort import SubjectEntry, SubjectTable
+from tff_affect.errors import InputError
+
+LABELS = "labels"
+_LEAST_OVERLAP = 0.5
+
+
+class RecordingLabels:
+    """Labels and attributes of a folder of recordings.
+
+    Attributes:
+        labels: The labels; None where there are none.
+        fusion: Rule that fuses several raters; None without labels.
+        synthetic: Whether a marker says that the data are generated.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        subjects: Sequence[str],
+        labels: Path | None = None,
+        fusion: str | None = None,
+        all_subjects: bool = True,
+    ) -> None:
+        """Looks for them.
+
+        Args:
+            folder: The recordings' folder. ``labels`` and ``subjects.csv`` in it are used where they are.
+            subjects: Those who were recorded.
+            labels: The labels' folder, instead of the one in ``folder``; a ``subjects.csv`` may be there as well.
+            fusion: Rule for several raters; default ``mean``.
+            all_subjects: Whether labels without a recording are an error.
+
+        Raises:
+            InputError: If a recording has no labels, labels have no recording, or a file is wrong.
+        """
+        own = folder / LABELS
+        place = labels or (own if own.is_dir() else None)
+        if place is None and fusion is not None:
+            raise InputError("a fusion needs labels; name their folder with --labels", file=folder)
+        self.fusion = None if place is None else fusion or "mean"
+        self.labels = None if place is None else LabelFolder(place, self.fusion or "mean")
+        self._folder = folder
+        if self.labels:
+            self._check_subjects(self.labels, subjects, all_subjects)
+        places = [folder, *([place] if place else [])]
+        self.synthetic = any((each / MARKER).is_file() for each in places)
+        known = next((found for each in places if (found := read_subjects_csv(each))), {})
+        absent = [subject for subject in subjects if known and subject not in known]
+        if absent:
+            raise InputError(f"the recording has no row in {SUBJECTS_CSV}", file=folder, subject=absent[0])
+        self._entries = {subject: known.get(subject, SubjectEntry(subject)) for subject in subjects}
+
+    def _check_subjects(self, labels: LabelFolder, subjects: Sequence[str], all_subjects: bool) -> None:
+        for subject in subjects:
+            if subject not in labels.subjects:
+                reason = "the recording has no labels; supply them, or remove the recording"
+                raise InputError(reason, file=labels.path, subject=subject)
+        rated = [subject for subject in labels.subjects if subject not in subjects]
+        if rated and all_subjects:
+            reason = "the subject has labels and no recording; supply it, or remove the labels"
+            raise InputError(reason, file=self._folder, subject=rated[0])
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """Names of the label dimensions; none without labels."""
+        return self.labels.dimensions if self.labels else ()
+
+    def entry(self, subject: str) -> SubjectEntry:
+        """A subject's partition and group attributes."""
+        return self._entries[subject]
+
+    def table(self, subject: str, own: np.ndarray, features: np.ndarray, frame_rate: float, file: Path) -> SubjectTable:
+        """A recording at the times of its labels; without labels, at ``k / frame_rate`` within the recording.
+
+        Args:
+            subject: Whose it is.
+            own: ``[frames]`` seconds, increasing.
+            features: ``[frames, features]``, NaN where missing.
+            frame_rate: Frames per second of the result.
+            file: The recording, for messages.
+
+        Raises:
+            InputError: If the labels cannot be read, or fewer than half of them have a frame.
+        """
+        if self.labels is None:
+            time = regular_times(own, frame_rate)
+            labels = np.empty((len(time), 0), dtype=np.float32)
+            own = without_jitter(own, frame_rate)
+        else:
+            time, labels = self.labels.read(subject)
+            _check_overlap(time, own, file, subject)
+        resampled = to_times(features, own, time).astype(np.float32)
+        valid = np.isfinite(resampled).all(axis=1) & np.isfinite(labels).all(axis=1)
+        return SubjectTable(time=time, features=resampled, labels=labels, valid=valid)
+
+
+def _check_overlap(time: np.ndarray, own: np.ndarray, file: Path, subject: str) -> None:
+    share = float(((time >= own[0] - 1e-6) & (time <= own[-1] + 1e-6)).mean())
+    if share < _LEAST_OVERLAP:
+        reason = (
+            f"the recording spans {own[0]:.3f}-{own[-1]:.3f} s and the labels {time[0]:.3f}-{time[-1]:.3f} s, so that "
+            f"{100 * share:.0f} % of the labels have a frame; correct the times"
+        )
+        raise InputError(reason, file=file, subject=subject)

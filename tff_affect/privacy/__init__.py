@@ -1,0 +1,1 @@
+"""Privacy: what recordings, models and updates give away, and what bounds it."""
