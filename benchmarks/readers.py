@@ -25,8 +25,8 @@ import pandas as pd
 
 from data_prep.au_tables import detect_dialect
 from data_prep.convert import convert
-from data_prep.label_folder import write_label
-from data_prep.wide_csv import read_header
+from data_prep.files.wide_csv import read_header
+from data_prep.labels.label_folder import write_label
 
 UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
 COLUMNS = 714

@@ -11,46 +11,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
 from data_prep.au_frames import AuFrames, read_frames
 from data_prep.au_tables import Dialect, detect_dialect
-from data_prep.label_folder import SUBJECTS_CSV, LabelFolder, read_subjects_csv
-from data_prep.recola_layout import MARKER
-from data_prep.resample import regular_times, to_times, without_jitter
+from data_prep.files.folders import entries_of, one_file_each
+from data_prep.files.wide_csv import read_header
+from data_prep.labels.label_folder import SUBJECTS_CSV
+from data_prep.labels.recording_labels import LABELS, RecordingLabels
 from data_prep.source import SourceOptions
-from data_prep.wide_csv import read_header
-from tff_affect.cohort import (
-    CohortManifest,
-    SubjectEntry,
-    SubjectTable,
-    check_manifest,
-    check_table,
-    file_sha256,
-)
+from tff_affect.cohort import CohortManifest, SubjectEntry, SubjectTable, check_manifest, check_table, file_sha256
 from tff_affect.errors import InputError
-
-LABELS = "labels"
-_LEAST_OVERLAP = 0.5
-
-
-def is_au_file(path: Path) -> bool:
-    """Whether a path is a CSV that OpenFace, py-feat or LibreFace wrote."""
-    return _dialect(Path(path)) is not None
-
-
-def is_au_folder(path: Path) -> bool:
-    """Whether a folder holds such files, one per subject or one in each subject's folder."""
-    return Path(path).is_dir() and au_kind(path) is not None
 
 
 def au_kind(path: Path) -> str | None:
-    """The tool whose file, or folder of files, a path is: ``openface``, ``py-feat``, ``libreface``; None otherwise."""
+    """The tool whose file, or folder of files, a path is: one of ``au_tables.TOOLS``; None otherwise."""
+    path = Path(path)
     try:
-        files = _tables(path) or [file for folder in _folders(path) for file in _tables(folder)]
-    except (OSError, RuntimeError):
+        candidates = [path] if path.is_file() else sorted([*path.glob("*"), *path.glob("*/*")])
+    except OSError:
         return None
-    candidates = [Path(path)] if Path(path).is_file() else files
     found = (_dialect(file) for file in candidates)
     return next((dialect.kind for dialect in found if dialect is not None), None)
 
@@ -62,20 +40,6 @@ def _dialect(file: Path) -> Dialect | None:
         return None
 
 
-def _tables(folder: Path) -> list[Path]:
-    entries = sorted(Path(folder).iterdir()) if Path(folder).is_dir() else []
-    return [
-        entry
-        for entry in entries
-        if entry.suffix.lower() == ".csv" and entry.name[0] != "." and entry.name.lower() != SUBJECTS_CSV
-    ]
-
-
-def _folders(folder: Path) -> list[Path]:
-    entries = sorted(Path(folder).iterdir()) if Path(folder).is_dir() else []
-    return [entry for entry in entries if entry.is_dir() and entry.name[0] != "." and entry.name != LABELS]
-
-
 def find_recordings(path: Path) -> dict[str, Path]:
     """Subject -> table: ``<subject>.csv``, else ``<subject>/<one>.csv``.
 
@@ -83,29 +47,26 @@ def find_recordings(path: Path) -> dict[str, Path]:
         InputError: If a link leads out of the folder or cannot be followed, a subject has several tables or two
             spellings, or there is no table.
     """
-    try:
-        found = [(file.stem, file) for file in _tables(path)]
-        found = found or [(folder.name, _only_table(folder)) for folder in _folders(path) if _tables(folder)]
-        inside = Path(path).resolve()
-        for _, file in found:
-            if not file.resolve().is_relative_to(inside):
-                raise InputError("a link leads out of the folder; put the file itself there", file=file)
-    except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or "a link cannot be followed"
-        raise InputError(f"cannot read the folder: {reason}", file=path) from error
+    tables = _tables(path, path)
+    found = one_file_each(tables) or {folder.name: _only_table(folder, path) for folder in _folders(path)}
     if not found:
         raise InputError("expected <subject>.csv or <subject>/<one>.csv, found none", file=path)
-    files: dict[str, Path] = {}
-    for subject, file in found:
-        twice = next((other for other in files if other.lower() == subject.lower()), None)
-        if twice is not None:
-            raise InputError(f"{files[twice].name!r} is there too; keep one of the two", file=file, subject=subject)
-        files[subject] = file
-    return files
+    return found
 
 
-def _only_table(folder: Path) -> Path:
-    tables = _tables(folder)
+def _tables(folder: Path, root: Path) -> list[Path]:
+    entries = entries_of(folder, root)
+    return [entry for entry in entries if entry.suffix.lower() == ".csv" and entry.name.lower() != SUBJECTS_CSV]
+
+
+def _folders(path: Path) -> list[Path]:
+    """Folders with tables, that of the labels left out."""
+    folders = [entry for entry in entries_of(path, path) if entry.is_dir() and entry.name != LABELS]
+    return [folder for folder in folders if _tables(folder, path)]
+
+
+def _only_table(folder: Path, root: Path) -> Path:
+    tables = _tables(folder, root)
     if len(tables) != 1:
         raise InputError(f"expected one CSV in a subject's folder, found {len(tables)}; keep one", file=folder)
     return tables[0]
@@ -136,13 +97,13 @@ class AuFolderSource:
         """
         path = Path(path)
         self._options = options
-        self._folder = path.parent if path.is_file() else path
-        self._files = {path.stem: path} if path.is_file() else find_recordings(path)
+        alone = path.is_file()
+        self._files = {path.stem: path} if alone else find_recordings(path)
         self.subjects = tuple(self._files)
-        self._labels = self._open_labels(alone=path.is_file())
-        known = self._known_subjects()
-        self._entries = {subject: known.get(subject, SubjectEntry(subject)) for subject in self.subjects}
-        self.notes = () if path.is_file() else tuple(_left_out(path, self._files, known))
+        self._beside = RecordingLabels(
+            path.parent if alone else path, self.subjects, options.labels, options.fusion, all_subjects=not alone
+        )
+        self.notes = () if alone else (*_left_out(path, self._files), *self._beside.notes)
         self._first = self._files[self.subjects[0]]
         columns = read_header(self._first)
         self._dialect = _known_dialect(columns, self._first)
@@ -150,51 +111,23 @@ class AuFolderSource:
         self._names = tuple(self._dialect.select(columns, options.pose, self._first))
         self.manifest = self._make_manifest(len(columns))
 
-    def _open_labels(self, alone: bool) -> LabelFolder | None:
-        own = self._folder / LABELS
-        place = self._options.labels or (own if own.is_dir() else None)
-        if place is None:
-            if self._options.fusion is not None:
-                raise InputError("a fusion needs labels; name their folder with --labels", file=self._folder)
-            return None
-        labels = LabelFolder(place, self._options.fusion or "mean")
-        for subject in self.subjects:
-            if subject not in labels.subjects:
-                reason = "the recording has no labels; supply them, or remove the recording"
-                raise InputError(reason, file=labels.path, subject=subject)
-        rated = [] if alone else [subject for subject in labels.subjects if subject not in self._files]
-        if rated:
-            reason = "the subject has labels and no recording; supply it, or remove the labels"
-            raise InputError(reason, file=self._folder, subject=rated[0])
-        return labels
-
-    def _known_subjects(self) -> Mapping[str, SubjectEntry]:
-        places = [self._folder, *([self._labels.path] if self._labels else [])]
-        known = next((found for place in places if (found := read_subjects_csv(place))), {})
-        absent = [subject for subject in self.subjects if known and subject not in known]
-        if absent:
-            raise InputError(f"the recording has no row in {SUBJECTS_CSV}", file=self._folder, subject=absent[0])
-        return known
-
     def _make_manifest(self, columns: int) -> CohortManifest:
-        dialect, labels, pose = self._dialect, self._labels, self._options.pose
-        rate = labels.frame_rate if labels else self._options.frame_rate
+        dialect, beside, pose = self._dialect, self._beside, self._options.pose
+        rate = beside.labels.frame_rate if beside.labels else self._options.frame_rate
         if rate is None:
             rate = round(self._read(self._first).frame_rate, 6)
-        places = [self._folder, *([labels.path] if labels else [])]
-        synthetic = any((place / MARKER).is_file() for place in places)
         return CohortManifest(
-            name=f"{'SYNTHETIC ' if synthetic else ''}{dialect.title}",
+            name=f"{'SYNTHETIC ' if beside.synthetic else ''}{dialect.title}",
             features=self._names,
             feature_scale="arbitrary" if pose else dialect.scale,
             frame_rate=rate,
-            labels=labels.dimensions if labels else (),
-            synthetic=synthetic,
+            labels=beside.dimensions,
+            synthetic=beside.synthetic,
             provenance={
                 "reader": "data_prep.au_folder",
                 "dialect": dialect.name,
                 "columns_left_behind": columns - len(self._names),
-                "fusion": (self._options.fusion or "mean") if labels else None,
+                "fusion": beside.fusion,
                 "frame_rate": self._options.frame_rate,
                 "pose": pose,
             },
@@ -218,34 +151,19 @@ class AuFolderSource:
             InputError: For the first thing wrong with the subject's files.
         """
         file = self._files[subject]
-        check_manifest(replace(self.manifest, subjects=(self._entries[subject],)), file)
+        entry = self._beside.entry(subject)
+        check_manifest(replace(self.manifest, subjects=(entry,)), file)
         frames = self._read(file)
         quality: dict[str, Any] = {"source_sha256": file_sha256(file), **frames.quality}
-        table = self._table(subject, frames, file)
+        table = self._beside.table(subject, frames.time, frames.features, self.manifest.frame_rate, file)
         check_table(table, self.manifest, subject, file)
-        return replace(self._entries[subject], quality=quality), table
-
-    def _table(self, subject: str, frames: AuFrames, file: Path) -> SubjectTable:
-        if self._labels is None:
-            time = regular_times(frames.time, self.manifest.frame_rate)
-            labels = np.empty((len(time), 0), dtype=np.float32)
-            own = without_jitter(frames.time, self.manifest.frame_rate)
-        else:
-            time, labels = self._labels.read(subject)
-            own = frames.time
-            _check_overlap(time, own, file, subject)
-        features = to_times(frames.features, own, time).astype(np.float32)
-        valid = np.isfinite(features).all(axis=1) & np.isfinite(labels).all(axis=1)
-        return SubjectTable(time=time, features=features, labels=labels, valid=valid)
+        return replace(entry, quality=quality), table
 
 
-def _left_out(path: Path, files: Mapping[str, Path], known: Mapping[str, SubjectEntry]) -> Iterator[str]:
-    beside = [folder.name for folder in _folders(path) if _tables(folder) and folder.name not in files]
+def _left_out(path: Path, files: Mapping[str, Path]) -> Iterator[str]:
+    beside = [folder.name for folder in _folders(path) if folder.name not in files]
     if beside:
         yield f"folders beside the tables are left out: {', '.join(beside)}"
-    absent = [subject for subject in known if subject not in files]
-    if absent:
-        yield f"subjects of {SUBJECTS_CSV} without a recording are left out: {', '.join(absent)}"
 
 
 def _known_dialect(columns: tuple[str, ...], file: Path) -> Dialect:
@@ -254,13 +172,3 @@ def _known_dialect(columns: tuple[str, ...], file: Path) -> Dialect:
         reason = "expected the columns of OpenFace, py-feat or LibreFace, found others; move the file away"
         raise InputError(f"{reason} (found {', '.join(columns[:8])})", file=file, line=1)
     return dialect
-
-
-def _check_overlap(time: np.ndarray, own: np.ndarray, file: Path, subject: str) -> None:
-    share = float(((time >= own[0] - 1e-6) & (time <= own[-1] + 1e-6)).mean())
-    if share < _LEAST_OVERLAP:
-        reason = (
-            f"{100 * share:.0f} % of the labels ({time[0]:.3f}-{time[-1]:.3f} s) lie within the recording "
-            f"({own[0]:.3f}-{own[-1]:.3f} s); correct the times, or name the frame rate with --frame-rate"
-        )
-        raise InputError(reason, file=file, subject=subject)

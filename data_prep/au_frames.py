@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.au_tables import POSE, Dialect
-from data_prep.wide_csv import line_of_row, read_columns, read_header
+from data_prep.files.wide_csv import line_of_row, read_columns, read_header
 from tff_affect.cohort import FEATURE_SCALES
 from tff_affect.errors import InputError
 

@@ -21,6 +21,9 @@ SECONDS = (1.0,)
 MILLISECONDS_OR_SECONDS = (1e-3, 1.0)
 
 
+TOOLS = ("openface", "py-feat", "libreface")
+
+
 @dataclass(frozen=True)
 class Dialect:
     """How one tool, or one version of it, writes a recording.

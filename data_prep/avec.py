@@ -12,12 +12,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from data_prep.arff_tables import open_table
 from data_prep.avec_layout import DIMENSIONS, choose_set, edition_of, in_order, label_files, partition_of
-from data_prep.gold_standard import fusion_named
+from data_prep.files.arff_tables import open_table
+from data_prep.files.timed_tables import features_at, joined_labels, seconds, stacked, value_columns
+from data_prep.labels.gold_standard import fusion_named
 from data_prep.recola_layout import MARKER
 from data_prep.source import SourceOptions
-from data_prep.timed_tables import features_at, joined_labels, seconds, stacked, value_columns
 from tff_affect.cohort import CohortManifest, SubjectEntry, SubjectTable, check_table, file_sha256
 from tff_affect.errors import InputError
 

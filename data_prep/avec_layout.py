@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_prep.timed_tables import inside
+from data_prep.files.folders import entries_of
 from tff_affect.errors import InputError
 
 DIMENSIONS = ("arousal", "valence")
@@ -142,7 +142,7 @@ def _default_variant(name: str, variants: Mapping[str, Files], folder: Path) -> 
 
 def _sets_2016(folder: Path) -> Sets:
     sets: Sets = {}
-    for place in inside(folder, folder):
+    for place in entries_of(folder, folder):
         if not (place.is_dir() and place.name.startswith(VIDEO_2016)):
             continue
         dimensions = [name for name in DIMENSIONS if (place / name).is_dir()]
@@ -155,7 +155,7 @@ def _sets_2016(folder: Path) -> Sets:
 
 
 def _sets_2018(folder: Path) -> Sets:
-    places = [place for place in inside(folder / VIDEO_2018, folder) if place.is_dir()]
+    places = [place for place in entries_of(folder / VIDEO_2018, folder) if place.is_dir()]
     return {place.name: _by_variant(place, folder) for place in places}
 
 
@@ -168,7 +168,7 @@ def _single(variants: dict[str, dict[str, Path]], place: Path) -> dict[str, Path
 def _by_variant(place: Path, root: Path) -> dict[str, dict[str, Path]]:
     """Window and step in the files' names ("" without) -> subject -> file."""
     variants: dict[str, dict[str, Path]] = {}
-    for file in inside(place, root):
+    for file in entries_of(place, root):
         match = _NAME.fullmatch(file.stem)
         if match is None or file.suffix.lower() not in _SUFFIXES:
             continue

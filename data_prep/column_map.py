@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from data_prep.delimited import SEPARATORS
+from data_prep.files.delimited import SEPARATORS
 from tff_affect.cohort import FEATURE_SCALES, TIME_UNITS
 from tff_affect.errors import InputError
 

@@ -16,7 +16,7 @@ from typing import ClassVar
 import numpy as np
 
 from data_prep.column_map import ColumnMap, packaged_maps
-from data_prep.delimited import DelimitedTable, is_missing, read_delimited
+from data_prep.files.delimited import DelimitedTable, is_missing, read_delimited
 from data_prep.source import SourceOptions
 from tff_affect.cohort import CohortManifest, SubjectEntry, SubjectTable, check_manifest, check_table, file_sha256
 from tff_affect.errors import InputError

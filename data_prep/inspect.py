@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from data_prep.annotation_delay import lag_hint
-from data_prep.delimited import read_delimited
+from data_prep.files.delimited import read_delimited
+from data_prep.labels.annotation_delay import lag_hint
 from data_prep.source import SourceOptions
 from data_prep.sources import detect, open_source
 from tff_affect.cohort import Cohort, CohortManifest, SubjectEntry, SubjectTable

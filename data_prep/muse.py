@@ -13,12 +13,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from data_prep.arff_tables import open_table
-from data_prep.delimited import DelimitedTable, read_delimited
+from data_prep.files.arff_tables import open_table
+from data_prep.files.delimited import DelimitedTable, read_delimited
+from data_prep.files.folders import entries_of
+from data_prep.files.timed_tables import features_at, joined_labels, seconds, stacked, value_columns
+from data_prep.files.wide_csv import read_header
 from data_prep.recola_layout import MARKER
 from data_prep.source import SourceOptions
-from data_prep.timed_tables import features_at, inside, joined_labels, seconds, stacked, value_columns
-from data_prep.wide_csv import read_header
 from tff_affect.cohort import CohortManifest, SubjectEntry, SubjectTable, check_table, file_sha256
 from tff_affect.errors import InputError
 
@@ -115,7 +116,7 @@ class MuseSource:
         place = _first(self._folder, FEATURES)
         if place is None:
             raise InputError(f"expected a folder {' or '.join(FEATURES)}", file=self._folder)
-        sets = {entry.name: entry for entry in inside(place, self._folder) if entry.is_dir()}
+        sets = {entry.name: entry for entry in entries_of(place, self._folder) if entry.is_dir()}
         if wanted is not None and wanted not in sets:
             raise InputError(f"no feature set {wanted!r}; found {', '.join(sets) or 'none'}", file=place)
         chosen = {wanted: sets[wanted]} if wanted is not None else sets
@@ -131,7 +132,7 @@ class MuseSource:
         place = _first(self._folder, LABELS)
         if place is None:
             raise InputError(f"expected a folder {' or '.join(LABELS)}", file=self._folder)
-        folders = [entry for entry in inside(place, self._folder) if entry.is_dir()]
+        folders = [entry for entry in entries_of(place, self._folder) if entry.is_dir()]
         files = {folder.name: _tables(folder, self._folder) for folder in folders}
         files = {dimension: found for dimension, found in files.items() if found}
         if not files:
@@ -195,7 +196,7 @@ def _label(file: Path, subject: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _tables(folder: Path, root: Path) -> dict[str, Path]:
-    return {file.stem: file for file in inside(folder, root) if file.suffix.lower() == ".csv" and not file.is_dir()}
+    return {file.stem: file for file in entries_of(folder, root) if file.suffix.lower() == ".csv" and not file.is_dir()}
 
 
 def _holds_units(files: dict[str, Path]) -> bool:

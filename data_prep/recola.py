@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from data_prep.delimited import DelimitedTable, read_delimited
-from data_prep.gold_standard import fusion_named
+from data_prep.files.delimited import DelimitedTable, read_delimited
+from data_prep.labels.gold_standard import fusion_named
 from data_prep.recola_features import FeatureFile, select_columns
 from data_prep.recola_layout import (
     CENTRED,

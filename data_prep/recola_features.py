@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.arff_tables import open_table
+from data_prep.files.arff_tables import open_table
 from tff_affect.errors import InputError
 
 TIME_COLUMNS = ("time", "frametime", "timestamp", "time in seconds")

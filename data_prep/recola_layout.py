@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_prep.delimited import is_missing, read_delimited
+from data_prep.files.delimited import is_missing, read_delimited
 from tff_affect.errors import InputError
 
 ANNOTATION = Path("RECOLA-Annotation/emotional_behaviour")

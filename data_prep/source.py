@@ -18,7 +18,7 @@ class SourceOptions:
 
     Attributes:
         column_map: What a generic table's columns mean.
-        fusion: Rule that makes a gold standard of several raters; a name in ``data_prep.gold_standard.FUSIONS``.
+        fusion: Rule that makes a gold standard of several raters; a name in ``data_prep.labels.gold_standard.FUSIONS``.
         deltas: Whether RECOLA's time differences of the features come along.
         labels: Folder with ``<dimension>/<subject>.csv``, for sources that have none of their own.
         frame_rate: Frames per second of the recordings, instead of what their timestamps say.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from data_prep.au_folder import AuFolderSource, au_kind
+from data_prep.au_tables import TOOLS
 from data_prep.avec import AvecSource
 from data_prep.avec_layout import is_avec2016, is_avec2018
 from data_prep.generic_tables import TableSource
@@ -16,6 +18,11 @@ from data_prep.source import Source, SourceOptions
 from tff_affect.cohort import MANIFEST
 from tff_affect.errors import InputError
 
+
+def _is_of(tool: str, path: Path) -> bool:
+    return au_kind(path) == tool
+
+
 # In the order in which they are tried: the first whose marks are there.
 _DETECTORS: tuple[tuple[str, Callable[[Path], bool]], ...] = (
     ("cohort", lambda path: (path / MANIFEST).is_file()),
@@ -23,9 +30,7 @@ _DETECTORS: tuple[tuple[str, Callable[[Path], bool]], ...] = (
     ("avec2016", is_avec2016),
     ("avec2018", is_avec2018),
     ("muse", is_muse),
-    ("openface", lambda path: au_kind(path) == "openface"),
-    ("py-feat", lambda path: au_kind(path) == "py-feat"),
-    ("libreface", lambda path: au_kind(path) == "libreface"),
+    *((tool, partial(_is_of, tool)) for tool in TOOLS),
     ("table", Path.is_file),
 )
 _READERS: Mapping[str, Callable[[Path, SourceOptions], Source]] = {
@@ -33,9 +38,7 @@ _READERS: Mapping[str, Callable[[Path, SourceOptions], Source]] = {
     "avec2016": AvecSource,
     "avec2018": AvecSource,
     "muse": MuseSource,
-    "openface": AuFolderSource,
-    "py-feat": AuFolderSource,
-    "libreface": AuFolderSource,
+    **dict.fromkeys(TOOLS, AuFolderSource),
     "table": TableSource,
 }
 _OPTION_OWNERS: Mapping[str, str] = {
@@ -83,5 +86,5 @@ def open_source(path: Path, options: SourceOptions | None = None) -> Source:
     reader = _READERS[kind]
     for name in options.given():
         if name not in reader.takes:  # type: ignore[attr-defined]
-            raise InputError(f"{_OPTION_OWNERS[name]}, and this is a {kind} source; leave it out", file=path)
+            raise InputError(f"{_OPTION_OWNERS[name]}, and this source is {kind}; leave it out", file=path)
     return reader(path, options)

@@ -35,7 +35,7 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import lfilter
 
-from data_prep.gold_standard import fuse_mean
+from data_prep.labels.gold_standard import fuse_mean
 from data_prep.recola_layout import DIMENSIONS
 from data_prep.synthetic_model import (
     DROPOUTS,

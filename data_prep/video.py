@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from data_prep.facemesh import POSE, SOURCE, GeometryConfig
-from data_prep.recording_labels import RecordingLabels
+from data_prep.files.folders import entries_of, one_file_each
+from data_prep.labels.recording_labels import RecordingLabels
 from data_prep.video_frames import SUFFIXES, Video
 from data_prep.video_level1 import Job, is_done, make_job, read_result, run_jobs
 from tff_affect.cohort import (
@@ -75,16 +76,7 @@ def find_videos(path: Path) -> dict[str, Path]:
     path = Path(path)
     if not path.is_dir():
         return {path.stem: path}
-    found: dict[str, Path] = {}
-    for file in sorted(path.iterdir()):
-        if file.suffix.lower() not in SUFFIXES or file.name.startswith("."):
-            continue
-        if not file.resolve().is_relative_to(path.resolve()):
-            raise InputError("a link leads out of the folder; put the video itself there", file=file)
-        twice = next((other for other in found if other.lower() == file.stem.lower()), None)
-        if twice is not None:
-            raise InputError(f"{found[twice].name!r} is there too; keep one of the two", file=file, subject=file.stem)
-        found[file.stem] = file
+    found = one_file_each(file for file in entries_of(path, path) if file.suffix.lower() in SUFFIXES)
     if not found:
         raise InputError(f"expected videos <subject>{SUFFIXES[0]} ({', '.join(SUFFIXES)}), found none", file=path)
     return found

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data_prep.gold_standard import fuse_ewe, smooth
-from data_prep.label_folder import LabelFolder
-from data_prep.rater_agreement import agreement_table
+from data_prep.labels.gold_standard import fuse_ewe, smooth
+from data_prep.labels.label_folder import LabelFolder
+from data_prep.labels.rater_agreement import agreement_table
+from data_prep.layouts.recola_writer import write_recola_layout
 from data_prep.recola_layout import ANNOTATION
-from data_prep.recola_writer import write_recola_layout
 from data_prep.synthetic import write_synthetic_cohort
 from data_prep.synthetic_model import SyntheticConfig
 from tff_affect import cli

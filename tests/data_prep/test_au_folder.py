@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sample_au_tables import FORBIDDEN, OPENFACE_UNITS, libreface, openface, py_feat, write_labels
 
-from data_prep.au_folder import AuFolderSource, is_au_file, is_au_folder
+from data_prep.au_folder import AuFolderSource, au_kind
 from data_prep.column_map import ColumnMap
 from data_prep.convert import convert
 from data_prep.inspect import inspect_source
@@ -62,8 +62,7 @@ def test_each_tool_is_detected_and_converted(tmp_path):
     for kind, (make, rate) in tools.items():
         folder = put(tmp_path / kind, make)
         assert detect(folder) == detect(folder / "P101.csv") == kind
-        assert is_au_folder(folder)
-        assert is_au_file(folder / "P101.csv")
+        assert au_kind(folder) == kind
         options = SourceOptions(frame_rate=rate)
         assert open_source(folder, options).kind == kind
         cohort = convert(folder, tmp_path / f"{kind}-cohort", options)
@@ -189,8 +188,7 @@ def test_foreign_folders_are_left_to_others(tmp_path):
     (other / "folder.csv").mkdir()
     openface().to_csv(other / "deep" / "deeper" / "P1.csv")
     for path in (tmp_path / "empty", tmp_path / "loop", other, other / "table.csv", tmp_path / "nothing"):
-        assert not is_au_folder(path)
-        assert not is_au_file(path)
+        assert au_kind(path) is None
     assert detect(other / "table.csv") == "table"
 
 

@@ -7,7 +7,7 @@ from sample_au_tables import BOX, OPENFACE_UNITS, PY_FEAT_UNITS, libreface, open
 
 from data_prep.au_frames import link_boxes, read_frames
 from data_prep.au_tables import detect_dialect
-from data_prep.wide_csv import read_header
+from data_prep.files.wide_csv import read_header
 from tff_affect.errors import InputError
 
 OPENFACE = [f"AU{unit:02d}_r" for unit in OPENFACE_UNITS]

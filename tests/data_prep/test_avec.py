@@ -9,9 +9,9 @@ import pytest
 from data_prep.avec import AvecSource
 from data_prep.avec_layout import in_order, is_avec2016, is_avec2018
 from data_prep.convert import convert
-from data_prep.gold_standard import fuse_ccc_centred
 from data_prep.inspect import inspect_source
-from data_prep.layouts import LAYOUTS, layout_recordings, layout_subjects, write_layout
+from data_prep.labels.gold_standard import fuse_ccc_centred
+from data_prep.layouts.registry import LAYOUTS, layout_recordings, layout_subjects, write_layout
 from data_prep.source import SourceOptions, read_all
 from data_prep.synthetic import SyntheticConfig
 from tff_affect.errors import InputError

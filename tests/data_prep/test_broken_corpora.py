@@ -8,7 +8,7 @@ import pytest
 
 from data_prep.convert import convert
 from data_prep.inspect import inspect_source
-from data_prep.layouts import write_layout
+from data_prep.layouts.registry import write_layout
 from data_prep.source import SourceOptions
 from data_prep.synthetic import SyntheticConfig
 from tff_affect.errors import InputError

@@ -8,8 +8,8 @@ import pytest
 
 from data_prep.column_map import ColumnMap
 from data_prep.convert import convert
+from data_prep.layouts.recola_writer import write_recola_layout
 from data_prep.recola_layout import ANNOTATION, FEATURES, METADATA, TIMINGS
-from data_prep.recola_writer import write_recola_layout
 from data_prep.source import SourceOptions
 from data_prep.synthetic import SyntheticConfig
 from tff_affect.errors import InputError

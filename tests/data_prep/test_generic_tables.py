@@ -6,7 +6,7 @@ import pytest
 
 from data_prep.column_map import ColumnMap, column_map_from_mapping, load_column_map, packaged_maps
 from data_prep.convert import convert
-from data_prep.delimited import DelimitedTable
+from data_prep.files.delimited import DelimitedTable
 from data_prep.source import SourceOptions, read_all
 from data_prep.sources import open_source
 from tff_affect.errors import InputError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import data_prep
 
-MODULES = sorted(f"data_prep.{module.name}" for module in pkgutil.iter_modules(data_prep.__path__))
+MODULES = sorted(module.name for module in pkgutil.walk_packages(data_prep.__path__, "data_prep."))
 
 
 def test_no_module_imports_tensorflow():
@@ -26,7 +26,7 @@ def test_no_module_imports_tensorflow():
 
 
 def test_only_the_cohort_and_the_errors_are_used():
-    for file in Path(data_prep.__path__[0]).glob("*.py"):
+    for file in Path(data_prep.__path__[0]).rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tff_affect"):
                 assert node.module in ("tff_affect.cohort", "tff_affect.errors"), f"{file.name}: {node.module}"

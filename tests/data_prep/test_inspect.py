@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep import inspect
-from data_prep.annotation_delay import lag_hint
 from data_prep.column_map import ColumnMap
 from data_prep.inspect import (
     STRIP_BINS,
@@ -19,8 +18,9 @@ from data_prep.inspect import (
     quality_strip,
     tracked_spans,
 )
+from data_prep.labels.annotation_delay import lag_hint
+from data_prep.layouts.recola_writer import write_recola_layout
 from data_prep.recola_layout import ANNOTATION, FEATURES
-from data_prep.recola_writer import write_recola_layout
 from data_prep.source import SourceOptions
 from data_prep.sources import detect
 from data_prep.synthetic import SyntheticConfig, generate_subject, write_synthetic_cohort

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from data_prep.convert import convert
-from data_prep.layouts import LAYOUTS, layout_subjects, write_layout
+from data_prep.layouts.registry import LAYOUTS, layout_subjects, write_layout
 from data_prep.muse import MuseSource, is_muse, unit_columns
 from data_prep.source import SourceOptions, read_all
 from data_prep.synthetic import SyntheticConfig

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.convert import convert
-from data_prep.gold_standard import fuse_ccc_centred
+from data_prep.labels.gold_standard import fuse_ccc_centred
+from data_prep.layouts.recola_writer import write_recola_layout
 from data_prep.recola import RecolaSource
 from data_prep.recola_features import feature_name
 from data_prep.recola_layout import ANNOTATION, FEATURES, PARTITION, TIMINGS
-from data_prep.recola_writer import write_recola_layout
 from data_prep.source import SourceOptions, read_all
 from data_prep.synthetic import SyntheticConfig, generate_subject, write_synthetic_cohort
 from tff_affect.errors import InputError

@@ -15,7 +15,7 @@ import pytest
 from file_watch import FileWatch
 
 from data_prep.facemesh import GeometryConfig
-from data_prep.label_folder import write_label
+from data_prep.labels.label_folder import write_label
 from data_prep.video import VideoConfig, convert_videos, find_videos
 from data_prep.video_level1 import is_done, make_job, read_result
 from tff_affect.errors import InputError

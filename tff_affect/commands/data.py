@@ -253,7 +253,7 @@ def data_synthesize(
 
     Example: tff-affect data synthesize cohorts/synthetic --subjects 100
     """
-    from data_prep.layouts import LAYOUTS, how_to_convert, write_layout
+    from data_prep.layouts.registry import LAYOUTS, how_to_convert, write_layout
     from data_prep.synthetic import write_synthetic_cohort
     from data_prep.synthetic_model import SyntheticConfig
 

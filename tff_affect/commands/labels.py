@@ -14,7 +14,7 @@ from tff_affect.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from data_prep.annotation_delay import DelaySearch
+    from data_prep.labels.annotation_delay import DelaySearch
     from tff_affect.cohort import Cohort
 
 labels_app = typer.Typer(
@@ -39,7 +39,7 @@ def labels_fuse(
 
     Example: tff-affect labels fuse RECOLA-Annotation/emotional_behaviour labels/recola --rule ewe
     """
-    from data_prep.label_fusion import AGREEMENT, fuse_folder, says_synthetic
+    from data_prep.labels.label_fusion import AGREEMENT, fuse_folder, says_synthetic
     from tff_affect.progress import counted, make_progress
 
     with counted(make_progress(quiet), "Fusing") as on_file:
@@ -93,7 +93,7 @@ def labels_delay(
 
     Example: tff-affect labels delay cohorts/mine -o split.scheme=fixed
     """
-    from data_prep.annotation_delay import search_delay
+    from data_prep.labels.annotation_delay import search_delay
     from tff_affect.cohort import Cohort
     from tff_affect.config import load_config
     from tff_affect.progress import counted, make_progress

@@ -17,7 +17,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from data_prep.rater_agreement import checked_ratings, rater_concordance, rounding_of
+from data_prep.labels.rater_agreement import checked_ratings, rater_concordance, rounding_of
 from tff_affect.errors import InputError
 
 __all__ = [

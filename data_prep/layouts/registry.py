@@ -16,7 +16,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from data_prep.au_writer import (
+from data_prep.column_map import load_column_map
+from data_prep.layouts.au_writer import (
     LIBREFACE_UNITS,
     OPENFACE_0_UNITS,
     OPENFACE_UNITS,
@@ -25,13 +26,12 @@ from data_prep.au_writer import (
     write_openface,
     write_py_feat,
 )
-from data_prep.avec_writer import write_avec2016, write_avec2018
-from data_prep.column_map import load_column_map
-from data_prep.generic_writer import COLUMN_MAP, TABLE, write_generic
-from data_prep.layout_subject import LayoutSubject, milliseconds
-from data_prep.muse_writer import write_muse
+from data_prep.layouts.avec_writer import write_avec2016, write_avec2018
+from data_prep.layouts.generic_writer import COLUMN_MAP, TABLE, write_generic
+from data_prep.layouts.layout_subject import LayoutSubject, milliseconds
+from data_prep.layouts.muse_writer import write_muse
+from data_prep.layouts.recola_writer import write_recola_layout
 from data_prep.recola_layout import DIMENSIONS, MARKER
-from data_prep.recola_writer import write_recola_layout
 from data_prep.source import SourceOptions
 from data_prep.synthetic import generate_subject
 from data_prep.synthetic_model import SyntheticConfig, subject_id
@@ -219,6 +219,6 @@ def layout_cohort(name: str, path: Path, config: SyntheticConfig | None = None) 
         frame_rate=config.frame_rate,
         labels=DIMENSIONS,
         synthetic=True,
-        provenance={"reader": "data_prep.layouts", "layout": name, "config": configured.to_json()},
+        provenance={"reader": "data_prep.layouts.registry", "layout": name, "config": configured.to_json()},
     )
     return write_cohort(Path(path), manifest, layout_subjects(layout, config))

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from data_prep.au_writer import PY_FEAT_UNITS, openface_frame
 from data_prep.convert import convert
-from data_prep.layouts import (
+from data_prep.layouts.au_writer import PY_FEAT_UNITS, openface_frame
+from data_prep.layouts.registry import (
     LAYOUTS,
     how_to_convert,
     layout_cohort,
@@ -244,7 +244,7 @@ def test_nothing_half_written_is_left(tmp_path, monkeypatch):
             raise InputError("enough")
         return real(config, index)
 
-    monkeypatch.setattr("data_prep.layouts.generate_subject", fail_late)
+    monkeypatch.setattr("data_prep.layouts.registry.generate_subject", fail_late)
     with pytest.raises(InputError, match="enough"):
         write_layout("avec2018", tmp_path / "a", CONFIG)
     assert not list(tmp_path.iterdir())

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_au_tables import openface
 
-from data_prep import wide_csv
-from data_prep.wide_csv import line_of_row, read_columns, read_header
+from data_prep.files import wide_csv
+from data_prep.files.wide_csv import line_of_row, read_columns, read_header
 from tff_affect.errors import InputError
 
 

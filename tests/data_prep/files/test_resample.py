@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import interp1d
 
-from data_prep.resample import regular_times, to_times, without_jitter
+from data_prep.files.resample import regular_times, to_times, without_jitter
 
 LABELS = np.arange(100) / 25
 

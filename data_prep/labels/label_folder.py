@@ -12,20 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.delimited import DelimitedTable, is_missing, read_delimited
-from data_prep.gold_standard import fusion_named
+from data_prep.files.delimited import DelimitedTable, is_missing, read_delimited
+from data_prep.files.folders import entries_of, one_file_each
+from data_prep.files.timed_tables import joined_labels, seconds, value_columns
+from data_prep.labels.gold_standard import fusion_named
 from tff_affect.cohort import LABEL_LIMIT, PARTITIONS, SubjectEntry
 from tff_affect.errors import InputError
 
 __all__ = ["SUBJECTS_CSV", "LabelFolder", "read_subjects_csv", "write_label"]
 
 SUBJECTS_CSV = "subjects.csv"
-_SECONDS = "time in seconds"
-_TIMES = ("time", "timestamp", "frametime", _SECONDS)
-# What other columns of one-value files are called; they are no ratings.
-_BESIDE = frozenset({"name", "instance_name", "segment_id", "class", "subject", "frame"})
-_MILLISECONDS_FROM = 5.0
-_TIME_TOLERANCE = 1e-3
 _PARTITION_NAMES: Mapping[str, str] = {
     **{name: name for name in PARTITIONS},
     **dict.fromkeys(("dev", "devel", "val", "valid", "validation"), "development"),
@@ -51,8 +47,8 @@ class LabelFolder:
 
         Args:
             path: The folder.
-            fusion: Rule for files of several raters; a name in ``data_prep.gold_standard.FUSIONS``. A single column
-                is taken as it is.
+            fusion: Rule for files of several raters; a name in ``gold_standard.FUSIONS``. One column is taken as it
+                is.
 
         Raises:
             InputError: If the folder is no such folder, a link leads out of it, a dimension lacks a subject, or the
@@ -60,10 +56,10 @@ class LabelFolder:
         """
         self.path = Path(path)
         fusion_named(fusion)
-        folders = [entry for entry in _listed(self.path, self.path) if entry.is_dir()]
+        folders = [entry for entry in entries_of(self.path, self.path) if entry.is_dir()]
         if not folders:
             raise InputError("expected folders of labels, <dimension>/<subject>.csv, found none", file=self.path)
-        self._files = {folder.name: _subject_files(folder, self.path) for folder in folders}
+        self._files = {folder.name: one_file_each(_tables(folder, self.path)) for folder in folders}
         self.dimensions: tuple[str, ...] = tuple(sorted(self._files))
         self.subjects: tuple[str, ...] = self._complete()
         time = self.ratings(self.subjects[0], self.dimensions[0])[0]
@@ -100,9 +96,8 @@ class LabelFolder:
             InputError: For the first thing wrong with the file, with its line.
         """
         table = read_delimited(self.file(subject, dimension))
-        clock, names = _columns(table)
-        time = _seconds(table, clock)
-        return time, names, np.stack([_values(table, name) for name in names], axis=1)
+        names = ("value",) if "value" in table.columns else value_columns(table)
+        return seconds(table, subject), names, np.stack([_values(table, name) for name in names], axis=1)
 
     def fused(self, subject: str, dimension: str) -> tuple[np.ndarray, np.ndarray]:
         """One dimension, its raters fused: ``[frames]`` seconds and ``[frames]`` float64 values.
@@ -128,70 +123,11 @@ class LabelFolder:
             InputError: For the first thing wrong with a file, or if the dimensions have different times.
         """
         columns = {dimension: self.fused(subject, dimension) for dimension in self.dimensions}
-        first = self.dimensions[0]
-        time = columns[first][0]
-        for dimension, (other, _) in columns.items():
-            if len(other) != len(time) or not np.allclose(other, time, rtol=0, atol=_TIME_TOLERANCE):
-                raise InputError(
-                    f"{first} ({len(time)} rows) and {dimension} ({len(other)} rows) have different times",
-                    file=self.file(subject, dimension),
-                    subject=subject,
-                )
-        return time, np.stack([values for _, values in columns.values()], axis=1).astype(np.float32)
+        return joined_labels(columns, {dimension: self.file(subject, dimension) for dimension in columns}, subject)
 
 
-def _listed(folder: Path, root: Path) -> list[Path]:
-    """A folder's entries, hidden ones left out; none may lead out of ``root``."""
-    try:
-        entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-        inside = root.resolve()
-        for entry in entries:
-            if not entry.resolve().is_relative_to(inside):
-                raise InputError("a link leads out of the folder; put the file itself there", file=entry)
-    except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or "a link cannot be followed"
-        raise InputError(f"cannot read the folder of labels: {reason}", file=folder) from error
-    return entries
-
-
-def _subject_files(folder: Path, root: Path) -> dict[str, Path]:
-    files: dict[str, Path] = {}
-    spelling: dict[str, str] = {}
-    for entry in _listed(folder, root):
-        if entry.suffix.lower() != ".csv" or entry.is_dir():
-            continue
-        if spelling.setdefault(entry.stem.lower(), entry.name) != entry.name:
-            raise InputError(f"{spelling[entry.stem.lower()]!r} is there too; keep one of the two", file=entry)
-        files[entry.stem] = entry
-    return files
-
-
-def _columns(table: DelimitedTable) -> tuple[str, tuple[str, ...]]:
-    """The time column and those that hold ratings: ``value`` if there is one, else all others."""
-    clocks = [name for name in table.columns if name.lower() in _TIMES]
-    if len(clocks) != 1:
-        found = ", ".join(table.columns[:8])
-        reason = f"expected one time column ({', '.join(_TIMES)}), found {len(clocks)} among {found}"
-        raise InputError(reason, file=table.file, line=1)
-    others = [name for name in table.columns if name != clocks[0]]
-    names = [name for name in others if name.lower() == "value"]
-    names = names[:1] or [name for name in others if name and name.lower() not in _BESIDE]
-    if not names:
-        raise InputError("expected a column of values, or one per rater, found none", file=table.file, line=1)
-    return clocks[0], tuple(names)
-
-
-def _seconds(table: DelimitedTable, column: str) -> np.ndarray:
-    time = table.numbers(column)
-    wrong = np.flatnonzero(~np.isfinite(time) | np.concatenate([[False], np.diff(time) <= 0]))
-    if len(wrong):
-        reason = f"column {column!r}: expected times that increase, found {time[wrong[0]]:g}"
-        raise InputError(reason, file=table.file, line=table.lines[int(wrong[0])])
-    if len(time) < 2:
-        raise InputError("expected at least two rows", file=table.file)
-    # Nobody rates every five seconds or more for continuous labels, nor 200 times a second or faster.
-    in_milliseconds = column.lower() != _SECONDS and float(np.median(np.diff(time))) >= _MILLISECONDS_FROM
-    return time / 1000.0 if in_milliseconds else time
+def _tables(folder: Path, root: Path) -> list[Path]:
+    return [entry for entry in entries_of(folder, root) if entry.suffix.lower() == ".csv" and not entry.is_dir()]
 
 
 def _values(table: DelimitedTable, column: str) -> np.ndarray:
@@ -218,9 +154,8 @@ def read_subjects_csv(folder: Path) -> dict[str, SubjectEntry]:
         InputError: If the file is unreadable, a subject is missing or twice, or a partition is unknown.
     """
     file = Path(folder) / SUBJECTS_CSV
-    if not file.is_symlink() and not file.exists():
+    if file.name not in (entry.name for entry in entries_of(Path(folder), Path(folder))):
         return {}
-    _refuse_outside(file)
     table = read_delimited(file)
     subjects = table.text("subject")
     partitions = table.text("partition") if "partition" in table.columns else [""] * len(subjects)
@@ -236,15 +171,6 @@ def read_subjects_csv(folder: Path) -> dict[str, SubjectEntry]:
             groups={name: cells[row] for name, cells in groups.items() if not is_missing(cells[row])},
         )
     return entries
-
-
-def _refuse_outside(file: Path) -> None:
-    try:
-        inside = file.resolve().is_relative_to(file.parent.resolve())
-    except (OSError, RuntimeError) as error:
-        raise InputError("the link cannot be followed", file=file) from error
-    if not inside:
-        raise InputError("a link leads out of the folder; put the file itself there", file=file)
 
 
 def _check_subject(subject: str, seen: set[str], file: Path, line: int) -> None:

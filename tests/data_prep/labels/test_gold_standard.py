@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from data_prep.gold_standard import (
+from data_prep.labels.gold_standard import (
     FUSIONS,
     ewe_weights,
     fuse_ccc_centred,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from data_prep.layout_subject import LayoutSubject, decoys, milliseconds, write_table
+from data_prep.layouts.layout_subject import LayoutSubject, decoys, milliseconds, write_table
 from data_prep.recola_layout import DIMENSIONS
 
 UNITS_SET = "fau_intensity"

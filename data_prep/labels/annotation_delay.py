@@ -17,7 +17,7 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from data_prep.rater_agreement import concordance
+from data_prep.labels.rater_agreement import concordance
 from tff_affect.cohort import SubjectTable
 from tff_affect.errors import InputError
 

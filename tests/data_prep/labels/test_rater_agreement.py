@@ -5,7 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from data_prep.rater_agreement import agreement_table, concordance, mean_squares, rater_agreement, rater_concordance
+from data_prep.labels.rater_agreement import (
+    agreement_table,
+    concordance,
+    mean_squares,
+    rater_agreement,
+    rater_concordance,
+)
 from tff_affect.errors import InputError
 
 RATINGS = np.random.default_rng(3).normal(size=(200, 1)) * 0.3 + np.random.default_rng(4).normal(size=(200, 6)) * 0.2

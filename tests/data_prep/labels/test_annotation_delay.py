@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.annotation_delay import DELAY_GRID, DelaySearch, lag_hint, search_delay, shift_back, shift_forward
+from data_prep.labels.annotation_delay import DELAY_GRID, DelaySearch, lag_hint, search_delay, shift_back, shift_forward
 from data_prep.synthetic import SyntheticConfig, generate_subject
 from tff_affect.cohort import SubjectTable
 from tff_affect.errors import InputError

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from data_prep.gold_standard import FUSIONS, fusion_named
-from data_prep.label_folder import LabelFolder
-from data_prep.label_fusion import AGREEMENT, MARKER, fuse_folder, says_synthetic
+from data_prep.labels.gold_standard import FUSIONS, fusion_named
+from data_prep.labels.label_folder import LabelFolder
+from data_prep.labels.label_fusion import AGREEMENT, MARKER, fuse_folder, says_synthetic
 from tff_affect.errors import InputError
 
 FRAMES = 40

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.label_folder import SUBJECTS_CSV, LabelFolder, read_subjects_csv
+from data_prep.files.resample import regular_times, to_times, without_jitter
+from data_prep.labels.label_folder import SUBJECTS_CSV, LabelFolder, read_subjects_csv
 from data_prep.recola_layout import MARKER
-from data_prep.resample import regular_times, to_times, without_jitter
 from tff_affect.cohort import SubjectEntry, SubjectTable
 from tff_affect.errors import InputError
 
@@ -24,6 +24,7 @@ class RecordingLabels:
         labels: The labels; None where there are none.
         fusion: Rule that fuses several raters; None without labels.
         synthetic: Whether a marker says that the data are generated.
+        notes: Who was left out, a sentence each.
     """
 
     def __init__(
@@ -62,6 +63,9 @@ class RecordingLabels:
         if absent:
             raise InputError(f"the recording has no row in {SUBJECTS_CSV}", file=folder, subject=absent[0])
         self._entries = {subject: known.get(subject, SubjectEntry(subject)) for subject in subjects}
+        unseen = [subject for subject in known if subject not in subjects] if all_subjects else []
+        left_out = f"subjects of {SUBJECTS_CSV} without a recording are left out: {', '.join(unseen)}"
+        self.notes = (left_out,) if unseen else ()
 
     def _check_subjects(self, labels: LabelFolder, subjects: Sequence[str], all_subjects: bool) -> None:
         for subject in subjects:
@@ -111,7 +115,7 @@ def _check_overlap(time: np.ndarray, own: np.ndarray, file: Path, subject: str) 
     share = float(((time >= own[0] - 1e-6) & (time <= own[-1] + 1e-6)).mean())
     if share < _LEAST_OVERLAP:
         reason = (
-            f"the recording spans {own[0]:.3f}-{own[-1]:.3f} s and the labels {time[0]:.3f}-{time[-1]:.3f} s, so that "
-            f"{100 * share:.0f} % of the labels have a frame; correct the times"
+            f"{100 * share:.0f} % of the labels ({time[0]:.3f}-{time[-1]:.3f} s) lie within the recording "
+            f"({own[0]:.3f}-{own[-1]:.3f} s); correct the times, or the frame rate with --frame-rate"
         )
         raise InputError(reason, file=file, subject=subject)

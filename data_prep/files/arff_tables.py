@@ -10,7 +10,7 @@ from typing import Any
 import arff
 import numpy as np
 
-from data_prep.delimited import DelimitedTable, read_delimited, read_text
+from data_prep.files.delimited import DelimitedTable, read_delimited, read_text
 from tff_affect.errors import InputError
 
 # What liac-arff is seen to raise on damaged files, beside its own exceptions.

@@ -4,11 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from data_prep.gold_standard import FUSIONS, fuse_dba
-from data_prep.label_folder import LabelFolder, read_subjects_csv, write_label
+from data_prep.labels.gold_standard import FUSIONS, fuse_dba
+from data_prep.labels.label_folder import LabelFolder, read_subjects_csv, write_label
+from data_prep.layouts.recola_writer import write_recola_layout
 from data_prep.recola import RecolaSource
 from data_prep.recola_layout import ANNOTATION
-from data_prep.recola_writer import write_recola_layout
 from data_prep.source import SourceOptions
 from data_prep.synthetic import SyntheticConfig
 from tff_affect.cohort import SubjectEntry
@@ -71,7 +71,7 @@ def test_dimensions_are_sorted_and_subjects_in_natural_order(folder):
         ("name;frameTime;GoldStandard", 0.04, 0.04),
         ("timestamp,value,segment_id", 250, 0.25),
         ("time in seconds,value", 10, 10.0),
-        ("time,value", 2, 2.0),
+        ("time in seconds,value", 2, 2.0),
     ],
 )
 def test_clocks_and_separators(tmp_path, header, step, seconds):
@@ -135,9 +135,9 @@ def test_labels_are_written_in_their_shortest_form(tmp_path):
         ("time,value\n0,0.1\n0.25,100.5\n", ("line 3", "+-100", "100.5")),
         ("time,value\n0,\n0.25,\n", ("'value'", "no rating")),
         ("time,value\n0,0.1\n", ("at least two rows",)),
-        ("value\n0.1\n0.2\n", ("line 1", "time column")),
-        ("time,timestamp,value\n0,0,0.1\n1,1,0.2\n", ("line 1", "one time column", "found 2")),
-        ("time,name\n0,a\n1,b\n", ("line 1", "column of values")),
+        ("value\n0.1\n0.2\n", ("line 1", "column of times", "found 0")),
+        ("time,timestamp,value\n0,0,0.1\n1,1,0.2\n", ("line 1", "one column of times", "found 2")),
+        ("time,name\n0,a\n1,b\n", ("line 1", "columns of values")),
         ("time,value\n0,0.1,7\n", ("line 2", "2 cells")),
         ("", ("empty",)),
     ],
@@ -168,7 +168,7 @@ def test_a_missing_file_and_an_empty_folder_are_named(folder, tmp_path_factory):
     (empty / "arousal").mkdir()
     with pytest.raises(InputError, match="expected a file"):
         LabelFolder(empty)
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="the folder is missing"):
         LabelFolder(empty / "nowhere")
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from data_prep.label_folder import SUBJECTS_CSV, write_label
-from data_prep.layout_subject import LayoutSubject, decoys, milliseconds, with_frame_zero, write_table
+from data_prep.labels.label_folder import SUBJECTS_CSV, write_label
+from data_prep.layouts.layout_subject import LayoutSubject, decoys, milliseconds, with_frame_zero, write_table
 from data_prep.recola_layout import DIMENSIONS
 
 OPENFACE_UNITS = tuple(f"AU{u:02d}" for u in (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45))

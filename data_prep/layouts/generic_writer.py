@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from omegaconf import OmegaConf
 
-from data_prep.layout_subject import LayoutSubject
+from data_prep.layouts.layout_subject import LayoutSubject
 from data_prep.recola_layout import DIMENSIONS
 
 TABLE = "frames.csv"

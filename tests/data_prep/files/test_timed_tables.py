@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.arff_tables import open_table, read_arff
-from data_prep.timed_tables import features_at, inside, joined_labels, seconds, stacked, value_columns
+from data_prep.files.arff_tables import open_table, read_arff
+from data_prep.files.timed_tables import features_at, joined_labels, seconds, stacked, value_columns
 from tff_affect.errors import InputError
 
 
@@ -81,18 +81,3 @@ def test_dimensions_must_share_their_times(tmp_path):
     with pytest.raises(InputError, match="different times") as raised:
         joined_labels(near | {"valence": (time + 5e-3, np.zeros(3))}, files, "s")
     assert raised.value.file == str(tmp_path / "v")
-
-
-def test_links_may_stay_inside_and_not_lead_out(tmp_path):
-    root = tmp_path / "root"
-    root.mkdir()
-    (root / "a.csv").write_text("x")
-    (root / "b.csv").symlink_to("a.csv")
-    (root / ".hidden").write_text("x")
-    assert [file.name for file in inside(root, root)] == ["a.csv", "b.csv"]
-    (tmp_path / "out.csv").write_text("x")
-    (root / "c.csv").symlink_to(tmp_path / "out.csv")
-    with pytest.raises(InputError, match=r"c\.csv: a link leads out"):
-        inside(root, root)
-    with pytest.raises(InputError, match="the folder is missing"):
-        inside(root / "none", root)

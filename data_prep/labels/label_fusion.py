@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from data_prep.gold_standard import fusion_named, smooth
-from data_prep.label_folder import SUBJECTS_CSV, LabelFolder, read_subjects_csv, write_label
-from data_prep.rater_agreement import agreement_table
+from data_prep.labels.gold_standard import fusion_named, smooth
+from data_prep.labels.label_folder import SUBJECTS_CSV, LabelFolder, read_subjects_csv, write_label
+from data_prep.labels.rater_agreement import agreement_table
 from tff_affect.cohort import new_folder
 from tff_affect.errors import InputError
 
@@ -40,7 +40,7 @@ def fuse_folder(
     Args:
         ratings: A folder of labels with several raters, see `LabelFolder`.
         out: The folder to make.
-        rule: A name in ``data_prep.gold_standard.FUSIONS``.
+        rule: A name in ``data_prep.labels.gold_standard.FUSIONS``.
         smooth_seconds: Width of a median filter over the gold standard; 0 for none.
         on_file: Called with each file that is done and the number of all.
 

@@ -7,20 +7,21 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.arff_tables import Table
-from data_prep.resample import to_times
+from data_prep.files.arff_tables import Table
+from data_prep.files.resample import to_times
 from tff_affect.errors import InputError
 
-CLOCKS = ("frametime", "timestamp", "time", "time in seconds")
-# What corpora write beside the numbers; none of it is a feature or a rating.
-_METADATA = frozenset({*CLOCKS, "name", "instance_name", "class", "segment_id"})
+_IN_SECONDS = "time in seconds"
+CLOCKS = ("frametime", "timestamp", "time", _IN_SECONDS)
+# What corpora and tools write beside the numbers; none of it is a feature or a rating.
+_METADATA = frozenset({*CLOCKS, "name", "instance_name", "class", "segment_id", "subject", "frame"})
 _SECONDS_UP_TO, _MILLISECONDS_FROM = 1.0, 10.0
 _LEAST_OVERLAP = 0.5
 _TIME_TOLERANCE = 1e-3
 
 
 def value_columns(table: Table) -> tuple[str, ...]:
-    """The columns that hold numbers: all but names, classes, segments and times.
+    """The columns that hold numbers: all but names, classes, segments, frame numbers and times.
 
     Raises:
         InputError: If there is none.
@@ -28,7 +29,8 @@ def value_columns(table: Table) -> tuple[str, ...]:
     names = tuple(name for name in table.columns if name and name.lower() not in _METADATA)
     if not names:
         found = ", ".join(table.columns[:8])
-        raise InputError(f"expected columns of values beside names and times, found {found}", file=table.file)
+        reason = f"expected columns of values beside names and times, found {found}"
+        raise InputError(reason, file=table.file, line=1)
     return names
 
 
@@ -51,10 +53,12 @@ def seconds(table: Table, subject: str) -> np.ndarray:
     Raises:
         InputError: If there is no clock, it does not increase, or its unit is in doubt.
     """
-    column = next((name for name in table.columns if name.lower() in CLOCKS), None)
-    if column is None:
-        reason = f"expected a column of times ({', '.join(CLOCKS)}), found {', '.join(table.columns[:8])}"
-        raise InputError(reason, file=table.file, subject=subject)
+    clocks = [name for name in table.columns if name.lower() in CLOCKS]
+    if len(clocks) != 1:
+        found = f"found {len(clocks)} among {', '.join(table.columns[:8])}"
+        reason = f"expected one column of times ({', '.join(CLOCKS)}), {found}"
+        raise InputError(reason, file=table.file, line=1, subject=subject)
+    column = clocks[0]
     time = table.numbers(column)
     if len(time) < 2:
         raise InputError("expected at least two rows", file=table.file, subject=subject)
@@ -64,9 +68,11 @@ def seconds(table: Table, subject: str) -> np.ndarray:
         reason = f"column {column!r}: expected times that increase, found {time[row]:g}"
         raise InputError(reason, file=table.file, line=table.lines[row], subject=subject)
     step = float(np.median(np.diff(time)))
+    if column.lower() == _IN_SECONDS:
+        return time
     if _SECONDS_UP_TO < step < _MILLISECONDS_FROM:
         reason = f"column {column!r} steps by {step:g}: too slow for seconds and too fast for milliseconds"
-        raise InputError(f"{reason}; correct the times, in seconds", file=table.file, subject=subject)
+        raise InputError(f"{reason}; call the column {_IN_SECONDS!r} if it is", file=table.file, subject=subject)
     return time / 1000.0 if step >= _MILLISECONDS_FROM else time
 
 
@@ -121,23 +127,3 @@ def features_at(table: Table, names: Sequence[str], times: np.ndarray, subject: 
         raise InputError(reason, file=table.file, subject=subject)
     with np.errstate(over="ignore"):
         return np.asarray(to_times(values, own, times)).astype(np.float32)
-
-
-def inside(folder: Path, root: Path) -> list[Path]:
-    """A folder's entries, sorted, hidden ones left out; none may lead out of ``root``.
-
-    Raises:
-        InputError: If the folder is missing or unreadable, or a link leads out of it.
-    """
-    if not folder.is_dir():
-        raise InputError("the folder is missing", file=folder)
-    try:
-        entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-        top = root.resolve()
-        outside = next((entry for entry in entries if not entry.resolve().is_relative_to(top)), None)
-    except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or "a link cannot be followed"
-        raise InputError(f"cannot read the folder: {reason}", file=folder) from error
-    if outside is not None:
-        raise InputError("a link leads out of the folder; put the file itself there", file=outside)
-    return entries

@@ -1,7 +1,7 @@
 """A few numeric columns of a wide CSV, read fast; whatever the fast path refuses is read again strictly.
 
 Action-unit files have 46 to 2183 columns of which some twenty are wanted. pyarrow reads them several times faster than
-pandas' C engine (``benchmarks/readers.py``), but says little of what is wrong; `data_prep.delimited` names the line.
+pandas' C engine (``benchmarks/readers.py``), but says little of what is wrong; `delimited` names the line.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from data_prep.delimited import MISSING, DelimitedTable, is_missing, read_delimited, read_text, sniff_separator
+from data_prep.files.delimited import MISSING, DelimitedTable, is_missing, read_delimited, read_text, sniff_separator
 from tff_affect.errors import InputError
 
-# What the tools' run-times print for "not a number" besides `data_prep.delimited.MISSING`; compared in lower case.
+# What the tools' run-times print for "not a number" besides `delimited.MISSING`; compared in lower case.
 _NAN_SPELLINGS = frozenset({"-nan", "nan(ind)", "-nan(ind)", "1.#qnan", "-1.#ind", "1.#ind", "#n/a"})
 _SPELLINGS = sorted({case for text in MISSING | _NAN_SPELLINGS for case in (text, text.upper(), text.title(), "NaN")})
 _LONGEST_LINE = 1 << 22

@@ -1,0 +1,1 @@
+"""Files as they are: delimited text, wide CSV, ARFF, folders and clocks."""

@@ -1,0 +1,1 @@
+"""Ratings and labels: folders of them, agreement, fusion, delay."""

@@ -1,0 +1,1 @@
+"""The SYNTHETIC cohort in the layouts of tools and corpora."""
