@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -105,8 +105,8 @@ def _print_inspection(found: Any, as_json: bool) -> None:
     if any(row.label_span for row in found.subjects):
         print_rows([{"subject": row.subject, **_labelling(row)} for row in found.subjects], as_json)
     for row in found.subjects:
-        if counts := {name: count for name, count in row.quality.items() if _is_count(count)}:
-            print(f"{row.subject}: {', '.join(f'{_text(count)} {_spelt(name)}' for name, count in counts.items())}")
+        if counts := _counts(row.quality):
+            print(f"{row.subject}: {', '.join(counts)}")
     for note in found.notes:
         print(f"note: {note}")
     print("\n".join(found.problems) or "nothing wrong")
@@ -136,12 +136,11 @@ def _text(value: Any) -> str:
     return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value != 0
-
-
-def _spelt(name: str) -> str:
-    return name.replace("_", " ")
+def _counts(quality: Mapping[str, Any]) -> list[str]:
+    """What the reader counted, save what every recording has: frames, and one face."""
+    usual = {"rows", "frames", "frame_rate", *(["faces_seen"] if quality.get("faces_seen") == 1 else [])}
+    numbers = {name: count for name, count in quality.items() if type(count) in (int, float) and name not in usual}
+    return [f"{name.replace('_', ' ')} {_text(count)}" for name, count in numbers.items() if count]
 
 
 def _check_heat_map(path: Path) -> None:
