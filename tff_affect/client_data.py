@@ -191,7 +191,7 @@ def stage_cohort(cohort: Cohort, folder: Path, data: DataConfig, scaling: Scalin
     delay = round(data.target_delay * cohort.manifest.frame_rate)
     for subject in cohort.subjects:
         table = cohort.load(subject)
-        seen = _trusted(table)[:, np.newaxis]
+        seen = table.trusted[:, np.newaxis]
         features = np.where(seen, table.features, np.nan)
         labelled = np.isfinite(table.labels).all(axis=1)[:, np.newaxis]
         labels = np.where(seen, _delayed(np.where(labelled, table.labels, np.nan), delay), np.nan)
@@ -204,12 +204,6 @@ def stage_cohort(cohort: Cohort, folder: Path, data: DataConfig, scaling: Scalin
         np.concatenate([features, labels], axis=1).astype("<f4").tofile(folder / f"{subject}.f32")
     manifest = cohort.manifest
     return StagedCohort(folder, cohort.subjects, len(manifest.features), manifest.labels, delay, data)
-
-
-def _trusted(table: SubjectTable) -> np.ndarray:
-    """``[frames]``: features are there, and the frame is not marked invalid for another reason than a missing label."""
-    unlabelled = ~np.isfinite(table.labels).all(axis=1)
-    return np.isfinite(table.features).all(axis=1) & (table.valid | unlabelled)
 
 
 def _delayed(labels: np.ndarray, frames: int) -> np.ndarray:

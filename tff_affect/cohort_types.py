@@ -34,6 +34,12 @@ class SubjectTable:
         """Number of rows."""
         return len(self.time)
 
+    @property
+    def trusted(self) -> np.ndarray:
+        """``[frames]`` bool: features are there, and nothing but a missing label makes the frame invalid."""
+        unlabelled = ~np.isfinite(self.labels).all(axis=1)
+        return np.asarray(np.isfinite(self.features).all(axis=1) & (self.valid | unlabelled))
+
 
 @dataclass(frozen=True)
 class SubjectEntry:

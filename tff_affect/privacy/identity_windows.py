@@ -42,7 +42,7 @@ def cut_recording(table: SubjectTable, frame_rate: float, frames: int, time_unit
         time_unit: ``second``, where windows are cut by time, or ``step``, where steps are counted.
     """
     position = _positions(table, frame_rate / frames, time_unit)
-    seen, count = _trusted(table), int(position[-1]) + 1
+    seen, count = table.trusted, int(position[-1]) + 1
     values = table.features.astype(np.float64)
     groups = np.split(np.arange(len(values)), np.flatnonzero(np.diff(position)) + 1)
     windows = {int(position[rows[0]]): values[rows[seen[rows]]] for rows in groups}
@@ -64,12 +64,6 @@ def _positions(table: SubjectTable, windows_per_unit: float, time_unit: str) -> 
     if time_unit == "step":
         return np.arange(table.frames)
     return np.floor((table.time - table.time[0]) * windows_per_unit + 1e-6).astype(int)
-
-
-def _trusted(table: SubjectTable) -> np.ndarray:
-    """``[frames]``: features are there, and the frame is not marked invalid for another reason than a missing label."""
-    unlabelled = ~np.isfinite(table.labels).all(axis=1)
-    return np.asarray(np.isfinite(table.features).all(axis=1) & (table.valid | unlabelled))
 
 
 def _subject_scale(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
