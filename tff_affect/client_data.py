@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_federated as tff
 
-from tff_affect.cohort import Cohort, SubjectTable
+from tff_affect.cohort import Cohort
 from tff_affect.config import DataConfig
 from tff_affect.errors import InputError
 
