@@ -5,7 +5,6 @@ What cannot be trusted becomes missing (NaN) and is counted; what cannot be told
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.au_tables import POSE, Dialect
+from data_prep.files.clocks import REPAIRABLE, increasing, repaired, typical_step
 from data_prep.files.wide_csv import line_of_row, read_columns, read_header
 from tff_affect.cohort import FEATURE_SCALES
 from tff_affect.errors import InputError
 
-REPAIRABLE = 0.05
 RATES = (1.0, 240.0)
 # Low, because faces move between frames, the more so where frames were skipped, and seldom cover one another.
 _SAME_FACE = 0.1
@@ -77,7 +76,7 @@ def read_frames(file: Path, dialect: Dialect, features: Mapping[str, str], frame
     kept, faces = _subject_rows(rows)
     _check_scale(rows, kept, tuple(features))
     frame = rows.frame[kept]
-    time, rate, repaired = _times(rows, kept, frame_rate)
+    time, rate, mended = _times(rows, kept, frame_rate)
     tracked = rows.tracked[kept]
     values = np.where(tracked[:, None], rows.features[kept], np.nan)
     quality = {
@@ -86,7 +85,7 @@ def read_frames(file: Path, dialect: Dialect, features: Mapping[str, str], frame
         "confidence_out_of_range": int(rows.out_of_range[kept].sum()),
         "rows_of_other_faces": len(rows.frame) - len(kept),
         "faces_seen": faces,
-        "timestamps_repaired": repaired,
+        "timestamps_repaired": mended,
         "frames_without_row": int(frame[-1] - frame[0]) + 1 - len(frame),
     }
     return AuFrames(time, values, tracked, rate, quality)
@@ -225,48 +224,13 @@ def _times(rows: _Rows, kept: np.ndarray, frame_rate: float | None) -> tuple[np.
     if dialect.time is None:
         raise InputError(f"{dialect.title} writes no timestamps; {_NAME_THE_RATE}", file=rows.file)
     clock = rows.columns[dialect.time][kept]
-    good = _increasing(clock)
+    good = increasing(clock)
     if (~good).mean() > REPAIRABLE or good.sum() < 2:
         reason = f"{(~good).sum()} of {len(good)} timestamps are missing or do not increase; {_NAME_THE_RATE}"
         raise InputError(f"column {dialect.time!r}: {reason}", file=rows.file)
-    step = _step(frame[good], clock[good])
+    step = typical_step(frame[good], clock[good])
     unit = next((unit for unit in dialect.time_units if RATES[0] <= 1 / (step * unit) <= RATES[1]), None)
     if unit is None:
         reason = f"column {dialect.time!r}: frames are {step:g} apart, which is no frame rate of a camera"
         raise InputError(f"{reason} ({RATES[0]:g}-{RATES[1]:g} Hz); {_NAME_THE_RATE}", file=rows.file)
-    return _repaired(frame, clock, good, step) * unit, 1 / (step * unit), int((~good).sum())
-
-
-def _increasing(clock: np.ndarray) -> np.ndarray:
-    """``[frames]`` bool: the most timestamps that, the others left out, increase strictly."""
-    finite = np.isfinite(clock)
-    if finite.all() and (np.diff(clock) > 0).all():
-        return finite
-    ends: list[float] = []
-    length = np.zeros(len(clock), dtype=int)
-    for position in np.flatnonzero(finite):
-        rank = bisect_left(ends, clock[position])
-        ends[rank : rank + 1] = [float(clock[position])]
-        length[position] = rank + 1
-    good, wanted, bound = np.zeros(len(clock), dtype=bool), len(ends), np.inf
-    for position in range(len(clock) - 1, -1, -1):
-        if wanted and length[position] == wanted and clock[position] < bound:
-            good[position], wanted, bound = True, wanted - 1, clock[position]
-    return good
-
-
-def _step(frame: np.ndarray, clock: np.ndarray) -> float:
-    """Time from one frame to the next: over the whole recording, unless the median contradicts it."""
-    median = float(np.median(np.diff(clock) / np.diff(frame)))
-    # Timestamps rounded to milliseconds say 30.3 Hz, or 29.4, from step to step, and 29.97 over all.
-    overall = float((clock[-1] - clock[0]) / (frame[-1] - frame[0]))
-    return overall if abs(overall / median - 1) < REPAIRABLE else median
-
-
-def _repaired(frame: np.ndarray, clock: np.ndarray, good: np.ndarray, step: float) -> np.ndarray:
-    """The timestamps, the bad ones in line with their frame numbers."""
-    known, known_time = frame[good], clock[good]
-    guess = np.interp(frame, known, known_time)
-    guess = np.where(frame < known[0], known_time[0] - (known[0] - frame) * step, guess)
-    guess = np.where(frame > known[-1], known_time[-1] + (frame - known[-1]) * step, guess)
-    return np.where(good, clock, guess)
+    return repaired(frame, clock, good, step) * unit, 1 / (step * unit), int((~good).sum())

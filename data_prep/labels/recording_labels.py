@@ -86,7 +86,24 @@ class RecordingLabels:
         """A subject's partition and group attributes."""
         return self._entries[subject]
 
-    def table(self, subject: str, own: np.ndarray, features: np.ndarray, frame_rate: float, file: Path) -> SubjectTable:
+    def check(self, subject: str, seconds: float, file: Path) -> None:
+        """Reads a subject's labels before long work, to see that they can be read and fit a recording so long.
+
+        Raises:
+            InputError: If they cannot be read, or fewer than half of them lie within the recording.
+        """
+        if self.labels is not None:
+            _check_overlap(self.labels.read(subject)[0], (0.0, seconds), file, subject)
+
+    def table(
+        self,
+        subject: str,
+        own: np.ndarray,
+        features: np.ndarray,
+        frame_rate: float,
+        file: Path,
+        longest_gap: float = 0.0,
+    ) -> SubjectTable:
         """A recording at the times of its labels; without labels, at ``k / frame_rate`` within the recording.
 
         Args:
@@ -95,6 +112,7 @@ class RecordingLabels:
             features: ``[frames, features]``, NaN where missing.
             frame_rate: Frames per second of the result.
             file: The recording, for messages.
+            longest_gap: As in ``resample.to_times``.
 
         Raises:
             InputError: If the labels cannot be read, or fewer than half of them have a frame.
@@ -105,17 +123,17 @@ class RecordingLabels:
             own = without_jitter(own, frame_rate)
         else:
             time, labels = self.labels.read(subject)
-            _check_overlap(time, own, file, subject)
-        resampled = to_times(features, own, time).astype(np.float32)
+            _check_overlap(time, (own[0], own[-1]), file, subject)
+        resampled = to_times(features, own, time, longest_gap).astype(np.float32)
         valid = np.isfinite(resampled).all(axis=1) & np.isfinite(labels).all(axis=1)
         return SubjectTable(time=time, features=resampled, labels=labels, valid=valid)
 
 
-def _check_overlap(time: np.ndarray, own: np.ndarray, file: Path, subject: str) -> None:
-    share = float(((time >= own[0] - 1e-6) & (time <= own[-1] + 1e-6)).mean())
+def _check_overlap(time: np.ndarray, span: tuple[float, float], file: Path, subject: str) -> None:
+    share = float(((time >= span[0] - 1e-6) & (time <= span[1] + 1e-6)).mean())
     if share < _LEAST_OVERLAP:
         reason = (
             f"{100 * share:.0f} % of the labels ({time[0]:.3f}-{time[-1]:.3f} s) lie within the recording "
-            f"({own[0]:.3f}-{own[-1]:.3f} s); correct the times, or the frame rate with --frame-rate"
+            f"({span[0]:.3f}-{span[1]:.3f} s); correct the times, or the frame rate with --frame-rate"
         )
         raise InputError(reason, file=file, subject=subject)
