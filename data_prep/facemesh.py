@@ -44,6 +44,8 @@ POSE = ("pitch", "yaw", "roll")
 _REFUSED = ("AU04", "AU05", "AU09", "AU14", "AU17", "AU20", "AU23")
 _TURNED_DEGREES = 15.0
 _BLOCKS = 4
+_LEAST_NEUTRAL_FRAMES = 10
+_LARGEST_SPREAD = 1.0
 
 
 def _height(points: np.ndarray, landmarks: tuple[int, ...]) -> np.ndarray:
@@ -131,7 +133,7 @@ class GeometryConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "units", resolve_units(self.units))
-        if self.neutral_seconds is not None and not 0 <= self.neutral_seconds[0] < self.neutral_seconds[1]:
+        if self.neutral_seconds is not None and not 0 <= self.neutral_seconds[0] < self.neutral_seconds[1] < np.inf:
             found = "{:g}-{:g}".format(*self.neutral_seconds)
             raise InputError(f"expected a neutral span of seconds from-to, such as 0-2; found {found}")
         if not 0 <= self.neutral_percentile <= 50:
@@ -149,7 +151,8 @@ class FaceActivity:
     Attributes:
         time: ``[frames]`` seconds.
         intensities: ``[frames, units]`` float32, 0-5, NaN where no face was trusted.
-        pose: ``[frames, 3]`` float32 pitch, yaw, roll in degrees, NaN likewise.
+        pose: ``[frames, 3]`` float32 pitch (against the recording's median: where a face is level, its shape hides), yaw
+            and roll in degrees, NaN likewise.
         quality: Counts and shares that say how far to trust it.
     """
 
@@ -177,7 +180,7 @@ def face_activity(time: np.ndarray, points: np.ndarray, config: GeometryConfig) 
     neutral = found if config.neutral_seconds is None else found & _within(time, config.neutral_seconds)
     if not neutral.any():
         span = "{:g}-{:g} s".format(*(config.neutral_seconds or (0, 0)))
-        raise InputError(f"no face was found in the neutral span {span}; name another")
+        raise InputError(f"no face was found in the neutral span {span} of {time[-1]:.1f} s; name another")
     aligned, residual, rotation = align(points[found].astype(np.float64), reference_shape(points[neutral]))
     pitch, yaw, roll = head_angles(rotation)
     pitch = pitch - np.median(pitch)
@@ -185,7 +188,8 @@ def face_activity(time: np.ndarray, points: np.ndarray, config: GeometryConfig) 
     if not trusted[neutral[found]].any():
         raise InputError("no frame shows the face well enough: turned away, or its landmarks do not hold together")
     signals = np.stack([_MEASURES[unit][0](aligned) * _MEASURES[unit][1] for unit in config.units], axis=1)
-    rest, uncertainty = _neutral(signals, trusted & neutral[found], config)
+    restful = trusted & neutral[found]
+    rest, spread = _neutral(signals[restful], config)
     turn = turn_from_usual(rotation)
     quality: dict[str, float | int | bool] = {
         "frames": len(points),
@@ -195,8 +199,10 @@ def face_activity(time: np.ndarray, points: np.ndarray, config: GeometryConfig) 
         "rigid_residual": _rounded(np.median(residual)),
         "yaw_95_percent": _rounded(np.percentile(np.abs(yaw), 95)),
         "fraction_turned": _rounded((turn > _TURNED_DEGREES).mean()),
-        "neutral_spread": _rounded(uncertainty),
-        "neutral_uncertain": bool(uncertainty > 1.0),
+        "face_jumps": _jumps(points[found]),
+        "neutral_frames": int(restful.sum()),
+        "neutral_spread": _rounded(spread),
+        "neutral_uncertain": bool(spread > _LARGEST_SPREAD or restful.sum() < _LEAST_NEUTRAL_FRAMES),
     }
     intensities = np.clip(signals - rest, 0.0, 5.0)
     return FaceActivity(
@@ -211,16 +217,24 @@ def _within(time: np.ndarray, span: tuple[float, float]) -> np.ndarray:
     return (time >= span[0]) & (time < span[1])
 
 
-def _neutral(signals: np.ndarray, usable: np.ndarray, config: GeometryConfig) -> tuple[np.ndarray, float]:
+def _jumps(points: np.ndarray) -> int:
+    """How often the face is elsewhere, or of another size, from one frame to the next: perhaps another person's."""
+    right, left = (points[:, columns((eye,))[0]].astype(np.float64) for eye in OUTER_EYES)
+    size = np.linalg.norm(left - right, axis=1)
+    moved = np.linalg.norm(np.diff((left + right) / 2, axis=0)[:, :2], axis=1) / np.minimum(size[1:], size[:-1])
+    grown = np.abs(np.log(size[1:] / size[:-1]))
+    return int(((moved > 1.0) | (grown > np.log(1.5))).sum())
+
+
+def _neutral(signals: np.ndarray, config: GeometryConfig) -> tuple[np.ndarray, float]:
     """Each unit's neutral ``[units]``, and how far four parts of the usable frames disagree on it, in intensity.
 
     A percentile takes the least expressive frames for neutral. Where the parts of a recording disagree, either the face
     was hardly ever at rest or the pose moved the landmarks, and every intensity of the recording is off by as much.
     """
     rank = 50.0 if config.neutral_seconds is not None else config.neutral_percentile
-    chosen = signals[usable]
-    parts = [np.percentile(part, rank, axis=0) for part in np.array_split(chosen, _BLOCKS) if len(part)]
-    return np.percentile(chosen, rank, axis=0), float(np.ptp(parts, axis=0).max())
+    parts = [np.percentile(part, rank, axis=0) for part in np.array_split(signals, _BLOCKS) if len(part)]
+    return np.percentile(signals, rank, axis=0), float(np.ptp(parts, axis=0).max())
 
 
 def _spread_out(values: np.ndarray, found: np.ndarray, trusted: np.ndarray) -> np.ndarray:

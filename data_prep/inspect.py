@@ -27,6 +27,7 @@ LONGEST_GAP_SECONDS = 10.0
 RATE_TOLERANCE = 0.05
 MOST_OTHER_FACES = 0.1
 MOST_TURNED = 0.1
+MOST_LOST = 0.01
 
 
 @dataclass(frozen=True)
@@ -313,6 +314,11 @@ def _reader_problems(row: SubjectInspection) -> Iterator[str]:
         yield f"the head is 15 degrees or more from its usual pose in {share}, which moves the landmarks"
     if _count(row.quality, "neutral_uncertain"):
         yield "the neutral face is uncertain, and with it the level of all action units"
+    if jumps := _count(row.quality, "face_jumps"):
+        yield f"the face that was followed jumped {jumps:.0f} times; look whether it is always the subject's"
+    lost, frames = _count(row.quality, "frames_not_decoded"), _count(row.quality, "frames")
+    if lost > MOST_LOST * (lost + frames):
+        yield f"{lost:.0f} of {lost + frames:.0f} frames could not be decoded: the video is damaged or cut off"
 
 
 def _count(quality: Mapping[str, Any], key: str) -> float:

@@ -7,7 +7,6 @@ Neither image nor landmark is written. While the work goes on, the numbers of fi
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -20,7 +19,8 @@ from data_prep.facemesh import POSE, SOURCE, GeometryConfig
 from data_prep.files.folders import entries_of, one_file_each
 from data_prep.labels.recording_labels import RecordingLabels
 from data_prep.video_frames import SUFFIXES, Video
-from data_prep.video_level1 import Job, is_done, make_job, read_result, run_jobs
+from data_prep.video_level1 import run_jobs
+from data_prep.video_results import Job, discard, make_job, read_result, unfinished_folder
 from tff_affect.cohort import (
     Cohort,
     CohortManifest,
@@ -30,8 +30,10 @@ from tff_affect.cohort import (
     check_table,
     write_cohort,
 )
-from tff_affect.errors import InputError
+from tff_affect.errors import InputError, RunError
 
+# A camera of variable rate slows down in the dark; between its frames no face was lost.
+_LONGEST_GAP_SECONDS = 0.2
 # (note, frames of all videos, frames done since the last call)
 OnFrames = Callable[[str, int, int], None]
 
@@ -61,8 +63,6 @@ class VideoConfig:
     def __post_init__(self) -> None:
         if self.frame_rate is not None and not 0 < self.frame_rate <= 1000:
             raise InputError(f"expected a frame rate above 0 and up to 1000, found {self.frame_rate:g}")
-        if self.frame_rate is not None and self.labels is not None:
-            raise InputError("the cohort takes the labels' frame rate; leave the frame rate out")
         if self.processes < 0:
             raise InputError(f"expected 0 or more processes, found {self.processes}")
 
@@ -103,43 +103,42 @@ def convert_videos(
             same, and need not be done again.
         RunError: If a worker died.
     """
-    path, destination, config = Path(path), Path(destination), config or VideoConfig()
-    check_destination(destination, overwrite)
+    path, config = Path(path), config or VideoConfig()
+    destination = check_destination(destination, overwrite)
     videos = find_videos(path)
-    beside = RecordingLabels(
-        path if path.is_dir() else path.parent, tuple(videos), config.labels, config.fusion, path.is_dir()
-    )
+    folder = path if path.is_dir() else path.parent
+    beside = RecordingLabels(folder, tuple(videos), config.labels, config.fusion, all_subjects=path.is_dir())
+    if config.frame_rate is not None and beside.labels is not None:
+        raise InputError("the cohort takes the labels' frame rate; leave the frame rate out", file=beside.labels.path)
     facts = {subject: Video(file).facts for subject, file in videos.items()}
+    for subject, fact in facts.items():
+        if fact.seconds > 0:
+            beside.check(subject, fact.seconds, videos[subject])
     manifest = _manifest(config, beside, next(iter(facts.values())).frame_rate)
-    unfinished = destination.with_name(f"{destination.name}.unfinished")
-    _make_folder(unfinished)
-    jobs = [make_job(subject, file, unfinished, config.geometry) for subject, file in videos.items()]
-    missing = [job for job in jobs if not is_done(job)]
-    total = sum(facts[job.subject].frames for job in missing)
-    note = f"of {len(missing)} videos" if len(missing) == len(jobs) else f"of {len(missing)} videos left"
-    workers = min(config.processes or os.cpu_count() or 1, max(1, len(missing)))
-    failed = run_jobs(missing, config.geometry, workers, partial(on_frames, note, total) if on_frames else None)
-    _refuse(failed, len(jobs))
-    cohort = write_cohort(destination, manifest, _subjects(jobs, beside, manifest, config), overwrite)
-    shutil.rmtree(unfinished, ignore_errors=True)
+    with unfinished_folder(destination) as unfinished:
+        jobs = [make_job(subject, file, unfinished, config.geometry) for subject, file in videos.items()]
+        missing = [job for job in jobs if read_result(job) is None]
+        total = sum(facts[job.subject].frames for job in missing)
+        note = f"of {len(missing)} videos" if len(missing) == len(jobs) else f"of {len(missing)} videos left"
+        workers = min(config.processes or os.cpu_count() or 1, max(1, len(missing)))
+        report = partial(on_frames, note, total) if on_frames else None
+        _refuse(run_jobs(missing, config.geometry, workers, report), jobs)
+        cohort = write_cohort(destination, manifest, _subjects(jobs, beside, manifest, config), overwrite)
+        discard(unfinished)
     return cohort
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write here: {error.strerror}", file=folder) from error
-
-
-def _refuse(failed: Mapping[str, InputError], videos: int) -> None:
-    """Raises the first failure, saying how many there are."""
+def _refuse(failed: Mapping[str, InputError], jobs: Sequence[Job]) -> None:
+    """Raises `InputError` if a video failed, with the reason of each."""
     if not failed:
         return
-    subject, error = sorted(failed.items())[0]
-    others = f" ({len(failed) - 1} more videos failed)" if len(failed) > 1 else ""
-    hint = f"; the other {videos - len(failed)} are done and will be kept for the same command" if videos > 1 else ""
-    raise InputError(f"{error.reason}{others}{hint}", file=error.file, subject=subject) from error
+    done = len(jobs) - len(failed)
+    kept = f"; the other {done} are done, and the same command goes on from there" if done else ""
+    (subject, error), *others = sorted(failed.items())
+    if not others:
+        raise InputError(f"{error.reason}{kept}", file=error.file, subject=subject) from error
+    listed = "; ".join(f"{name}: {each.reason}" for name, each in sorted(failed.items()))
+    raise InputError(f"{len(failed)} videos cannot be used: {listed}{kept}") from error
 
 
 def _manifest(config: VideoConfig, beside: RecordingLabels, video_rate: float) -> CohortManifest:
@@ -166,10 +165,14 @@ def _subjects(
 ) -> Iterator[tuple[SubjectEntry, SubjectTable]]:
     for job in jobs:
         activity = read_result(job)
+        if activity is None:
+            raise RunError(
+                f"the numbers of {job.subject} vanished from {job.result.parent}; run the same command again"
+            )
         features = activity.intensities
         if config.pose:
             features = np.concatenate([features, activity.pose], axis=1)
-        table = beside.table(job.subject, activity.time, features, manifest.frame_rate, job.video)
+        table = beside.table(job.subject, activity.time, features, manifest.frame_rate, job.video, _LONGEST_GAP_SECONDS)
         check_table(table, manifest, job.subject, job.video)
         quality: dict[str, Any] = dict(activity.quality)
         yield replace(beside.entry(job.subject), quality=quality), table

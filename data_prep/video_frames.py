@@ -54,6 +54,11 @@ class VideoFacts:
     width: int
     height: int
 
+    @property
+    def seconds(self) -> float:
+        """How long it claims to be; 0 if it does not say."""
+        return self.frames / self.frame_rate if self.frame_rate > 0 else 0.0
+
 
 class Video:
     """A video file, opened; `frames` streams it once."""

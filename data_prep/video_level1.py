@@ -1,76 +1,32 @@
 """One video to action units, in a process of its own; and several at a time.
 
-What a finished video leaves is a small file of numbers (time, intensities, pose, quality), so that an interrupted run
-goes on with the videos that are missing. The landmarks of a recording are held in memory, some 0.7 kB a frame.
+The landmarks of a recording are held in memory, some 0.7 kB a frame; what leaves the process are time, intensities,
+pose and quality.
 """
 
 from __future__ import annotations
 
 import ctypes
-import json
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from data_prep.facemesh import FaceActivity, GeometryConfig, face_activity
+from data_prep.files.clocks import REPAIRABLE, increasing, repaired, typical_step
 from data_prep.video_frames import Video, track
-from tff_affect.cohort import file_sha256
+from data_prep.video_results import Job, write_result
 from tff_affect.errors import InputError, RunError
 
 _FRAMES_BETWEEN_REPORTS = 25
-_FORMAT = 1
-
-
-@dataclass(frozen=True)
-class Job:
-    """One video to do.
-
-    Attributes:
-        subject: Whom it shows.
-        video: The file.
-        result: Where the numbers go.
-        key: What the numbers depend on: settings, the video's hash, the tracker's version.
-    """
-
-    subject: str
-    video: Path
-    result: Path
-    key: str
-
-
-def make_job(subject: str, video: Path, folder: Path, geometry: GeometryConfig) -> Job:
-    """The job of a video whose numbers go to ``folder``."""
-    try:
-        tracker = version("mediapipe")
-    except PackageNotFoundError:
-        tracker = "none"
-    key = {"format": _FORMAT, "tracker": tracker, "video_sha256": file_sha256(video), **geometry.to_json()}
-    return Job(subject, video, folder / f"{subject}.npz", json.dumps(key, sort_keys=True))
-
-
-def is_done(job: Job) -> bool:
-    """Whether the numbers of this very video and setting are there."""
-    try:
-        with np.load(job.result, allow_pickle=False) as content:
-            return str(content["key"]) == job.key
-    except (OSError, ValueError, KeyError, EOFError):
-        return False
-
-
-def read_result(job: Job) -> FaceActivity:
-    """The numbers of a finished job."""
-    with np.load(job.result, allow_pickle=False) as content:
-        quality = json.loads(str(content["quality"]))
-        return FaceActivity(content["time"], content["intensities"], content["pose"], quality)
 
 
 def activity_of_video(
@@ -84,7 +40,7 @@ def activity_of_video(
         on_frames: Called now and then with the number of frames done since.
 
     Raises:
-        InputError: If it is no video, or shows no face.
+        InputError: If it is no video, has no clock, or shows no face.
     """
     video = Video(file)
     seconds: list[float] = []
@@ -96,7 +52,7 @@ def activity_of_video(
             on_frames(_FRAMES_BETWEEN_REPORTS)
     if on_frames:
         on_frames(len(seconds) % _FRAMES_BETWEEN_REPORTS)
-    time, repaired = _clock(np.array(seconds), video)
+    time, mended = frame_times(np.array(seconds), video.facts.frame_rate, file)
     try:
         activity = face_activity(time, np.stack(points), geometry)
     except InputError as error:
@@ -105,19 +61,38 @@ def activity_of_video(
         **activity.quality,
         "frame_rate": round(video.facts.frame_rate, 4),
         "frames_not_decoded": max(0, video.facts.frames - len(seconds)),
-        "timestamps_repaired": repaired,
+        "timestamps_repaired": mended,
     }
     return FaceActivity(activity.time, activity.intensities, activity.pose, quality)
 
 
-def _clock(seconds: np.ndarray, video: Video) -> tuple[np.ndarray, int]:
-    """``[frames]`` increasing seconds; where the container's do not increase, frames count by the frame rate."""
-    wrong = int((np.diff(seconds) <= 0).sum())
-    if not wrong:
+def frame_times(seconds: np.ndarray, frame_rate: float, file: Path) -> tuple[np.ndarray, int]:
+    """When the frames were: the container's clock, its few bad times put in line with their neighbours.
+
+    Args:
+        seconds: ``[frames]`` the container's times.
+        frame_rate: What the container says, per second; it counts where there is no clock at all.
+        file: For messages.
+
+    Returns:
+        ``[frames]`` increasing seconds, and how many of them are not the container's.
+
+    Raises:
+        InputError: If more than a few times are bad, but not all.
+    """
+    good = increasing(seconds)
+    bad = int((~good).sum())
+    if not bad:
         return seconds, 0
-    if not video.facts.frame_rate > 0:
-        raise InputError("the video has neither times that increase nor a frame rate; re-encode it", file=video.file)
-    return np.arange(len(seconds)) / video.facts.frame_rate, wrong
+    frames = np.arange(len(seconds), dtype=np.float64)
+    if good.sum() == 1 and frame_rate > 0:
+        return frames / frame_rate, len(seconds)
+    if good.sum() < 2 or bad > REPAIRABLE * len(seconds):
+        reason = (
+            f"{bad} of the video's {len(seconds)} frame times do not increase; re-encode it at a constant frame rate"
+        )
+        raise InputError(reason, file=file)
+    return repaired(frames, seconds, good, typical_step(frames[good], seconds[good])), bad
 
 
 class _Stopped(Exception):
@@ -128,12 +103,17 @@ _reports: Any = None
 _stop: Any = None
 
 
-def _prepare(reports: Any, stop: Any) -> None:
-    """Readies a worker: one core, no Ctrl-C of its own, and no life beyond the main process."""
+def _prepare(reports: Any, stop: Any, parent: int) -> None:
+    """Readies a worker: one core, silent, no Ctrl-C of its own, and no life beyond the main process."""
     global _reports, _stop
     _reports, _stop = reports, stop
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the line above
+        os._exit(1)
+    # Decoders and models talk past Python; what goes wrong comes back as an exception.
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
     import cv2
 
     cv2.setNumThreads(1)
@@ -146,21 +126,20 @@ def _report(frames: int) -> None:
 
 
 def _do(job: Job, geometry: GeometryConfig) -> None:
-    activity = activity_of_video(job.video, geometry, _report)
-    temporary = job.result.with_suffix(f".{os.getpid()}.tmp")
+    write_result(job, activity_of_video(job.video, geometry, _report))
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Processes started here take no Ctrl-C, not even while they import."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with open(temporary, "wb") as stream:
-            np.savez(
-                stream,
-                key=np.array(job.key),
-                time=activity.time,
-                intensities=activity.intensities,
-                pose=activity.pose,
-                quality=np.array(json.dumps(dict(activity.quality))),
-            )
-        temporary.replace(job.result)
+        yield
     finally:
-        temporary.unlink(missing_ok=True)
+        signal.signal(signal.SIGINT, before)
 
 
 def run_jobs(
@@ -180,20 +159,22 @@ def run_jobs(
     Raises:
         RunError: If a worker died, as for want of memory; what was finished stays.
     """
+    if not jobs:
+        return {}
     context = multiprocessing.get_context("spawn")
     reports, stop = context.Queue(), context.Event()
     failed: dict[str, InputError] = {}
-    with ProcessPoolExecutor(processes, context, _prepare, (reports, stop)) as pool:
+    with ProcessPoolExecutor(processes, context, _prepare, (reports, stop, os.getpid())) as pool:
         try:
-            futures = {pool.submit(_do, job, geometry): job for job in jobs}
+            with _deaf_to_interrupts():
+                futures = {pool.submit(_do, job, geometry): job for job in jobs}
             for future in _as_done(set(futures), reports, on_frames):
                 error = future.exception()
                 if isinstance(error, InputError):
                     failed[futures[future].subject] = error
                 elif isinstance(error, BrokenProcessPool):
-                    raise RunError(
-                        "a worker died, perhaps for want of memory; run the same command again with fewer --jobs"
-                    ) from error
+                    reason = "a worker died, perhaps for want of memory; run the same command again with fewer --jobs"
+                    raise RunError(reason) from error
                 elif error is not None:
                     raise error
         except BaseException:

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 _MODIFY, _MOVED_TO, _CREATE = 0x2, 0x80, 0x100
@@ -26,9 +27,10 @@ class FileWatch:
         if code < 0:
             return
         self._folders[code] = folder
-        for entry in folder.iterdir():
-            if entry.is_dir() and not entry.is_symlink():
-                self._add(entry)
+        with suppress(FileNotFoundError):  # renamed or gone meanwhile
+            for entry in folder.iterdir():
+                if entry.is_dir() and not entry.is_symlink():
+                    self._add(entry)
 
     def poll(self):
         """Takes in what happened since; call it often, since new folders are watched only from then on."""
@@ -41,6 +43,7 @@ class FileWatch:
                 watch, mask, _, length = _HEADER.unpack_from(content)
                 name = content[_HEADER.size : _HEADER.size + length].rstrip(b"\0")
                 content = content[_HEADER.size + length :]
+                assert watch >= 0, "too much happened at once to be seen"
                 path = self._folders[watch] / os.fsdecode(name)
                 if not name:  # the watched folder itself is gone
                     continue

@@ -64,13 +64,16 @@ def test_landmarks_that_do_not_hold_together_are_distrusted():
 
 
 def test_a_given_neutral_span_beats_the_percentile():
-    always = np.concatenate([np.zeros(6), np.full(114, 0.1)])
-    by_percentile = face_activity(TIME, clip(always), GeometryConfig())
-    given = face_activity(TIME, clip(always), GeometryConfig(neutral_seconds=(0.0, 0.2)))
+    always = np.concatenate([np.zeros(12), np.full(108, 0.1)])
+    by_percentile = face_activity(TIME, clip(always), GeometryConfig(neutral_percentile=20))
+    given = face_activity(TIME, clip(always), GeometryConfig(neutral_seconds=(0.0, 0.46)))
     twelve = TIERS["A"].index("AU12")
     assert given.intensities[50, twelve] == pytest.approx(3.0, rel=0.05)
     assert by_percentile.intensities[50, twelve] < 0.1
     assert not given.quality["neutral_uncertain"]
+    short = face_activity(TIME, clip(always), GeometryConfig(neutral_seconds=(0.0, 0.2)))
+    assert short.quality["neutral_frames"] == 5
+    assert short.quality["neutral_uncertain"]
 
 
 def test_a_face_at_rest_in_one_part_alone_has_an_uncertain_neutral():
@@ -88,12 +91,20 @@ def test_turning_is_reported():
     assert turning["yaw_95_percent"] > 20
 
 
+def test_a_face_that_jumps_is_counted():
+    points = clip()
+    assert face_activity(TIME, points, GeometryConfig()).quality["face_jumps"] == 0
+    points[60:90] += np.float32([400, 0, 0])
+    points[90:] *= 2
+    assert face_activity(TIME, points, GeometryConfig()).quality["face_jumps"] == 2
+
+
 def test_no_face_no_numbers():
     with pytest.raises(InputError, match="no face was found in 5 frames"):
         face_activity(np.arange(5.0), np.full((5, len(KEPT), 3), np.nan), GeometryConfig())
     points = clip()
     points[:25] = np.nan
-    with pytest.raises(InputError, match="neutral span 0-1 s"):
+    with pytest.raises(InputError, match=r"neutral span 0-1 s of 4\.8 s"):
         face_activity(TIME, points, GeometryConfig(neutral_seconds=(0, 1)))
 
 
@@ -115,6 +126,7 @@ def test_invented_units_are_refused_by_name_with_the_reason(unit):
         ({"units": ("AU99",)}, "AU99"),
         ({"units": ()}, "at least one"),
         ({"neutral_seconds": (2.0, 1.0)}, "2-1"),
+        ({"neutral_seconds": (0.0, float("inf"))}, "0-inf"),
         ({"neutral_percentile": 80}, "80"),
     ],
 )

@@ -13,11 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from file_watch import FileWatch
+from system_calls import can_trace, written_by
 
-from data_prep.facemesh import GeometryConfig
+from data_prep.facemesh import FaceActivity, GeometryConfig
 from data_prep.labels.label_folder import write_label
 from data_prep.video import VideoConfig, convert_videos, find_videos
-from data_prep.video_level1 import is_done, make_job, read_result
+from data_prep.video_level1 import frame_times
+from data_prep.video_results import make_job, read_result, unfinished_folder, write_result
 from tff_affect.errors import InputError
 
 COMMAND = [sys.executable, "-m", "tff_affect.cli", "data", "video"]
@@ -77,13 +79,7 @@ def test_a_folder_with_labels_and_attributes(folder, tmp_path):
 @pytest.mark.slow
 def test_nothing_but_numbers_is_ever_written(folder, tmp_path):
     """Everything below the home, the temporary and the working folder, and the machine's own, is watched."""
-    places = {name: tmp_path / name for name in ("home", "scratch", "work")}
-    for place in places.values():
-        place.mkdir()
-    environment = {
-        **os.environ, "HOME": str(places["home"]), "TMPDIR": str(places["scratch"]), "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONPATH": str(Path(__file__).parents[2]), "XDG_CACHE_HOME": str(places["home"] / ".cache"),
-    }  # fmt: skip
+    places, environment = environment_of(tmp_path)
     watch = FileWatch(*places.values(), folder, Path("/dev/shm"))
     process = subprocess.Popen(
         [*COMMAND, str(folder), "out", "--quiet"], cwd=places["work"], env=environment, stdout=subprocess.DEVNULL
@@ -99,21 +95,60 @@ def test_nothing_but_numbers_is_ever_written(folder, tmp_path):
     watch.poll()
     watch.close()
     assert process.returncode == 0
-    allowed = (
-        r"work/out\.unfinished/(anna|ben)\.(npz|\d+\.tmp)",
-        r"work/\.?out[^/]*/(cohort\.json|subjects/(anna|ben)\.parquet)",
-        r"home/\.(cache|config)/matplotlib/.*",  # the list of the machine's fonts
-        r"scratch/([a-z0-9_]{8}|scipy-[a-z0-9_]{8})",  # Python and SciPy see whether they may write there
-    )
     written = {str(path.relative_to(tmp_path)) for path in watch.files if path.is_relative_to(tmp_path)}
-    assert {path for path in written if not any(re.fullmatch(pattern, path) for pattern in allowed)} == set()
-    assert not [path for path in watch.files if path.suffix.lower() in (".jpg", ".png", ".bmp", ".mp4", ".npy")]
+    assert {path for path in written if not any(re.fullmatch(pattern, path) for pattern in ALLOWED)} == set()
+    assert not [path for path in watch.files if path.parent.name == "shm" and not path.name.startswith("sem.")]
     # Per frame: a time, three intensities and three angles. 61 landmarks would be 183 numbers.
     for shapes in seen_unfinished.values():
         assert shapes == {"key": (), "time": (472,), "intensities": (472, 3), "pose": (472, 3), "quality": ()}
     manifest = json.loads((places["work"] / "out" / "cohort.json").read_text())
     assert manifest["features"] == ["AU06", "AU10", "AU12"]
     assert str(folder) not in json.dumps(manifest)
+
+
+def environment_of(tmp_path):
+    """Private folders for everything that a program might write to, and an environment that names them."""
+    places = {name: tmp_path / name for name in ("home", "scratch", "work")}
+    for place in places.values():
+        place.mkdir()
+    environment = {
+        **os.environ, "HOME": str(places["home"]), "TMPDIR": str(places["scratch"]), "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": str(Path(__file__).parents[2]), "XDG_CACHE_HOME": str(places["home"] / ".cache"),
+    }  # fmt: skip
+    return places, environment
+
+
+ALLOWED = (
+    r"work/out\.unfinished/(\.tff-affect-video|(anna|ben)\.(npz|\d+\.tmp))",
+    r"work/\.?out[^/]*/(cohort\.json|subjects/(anna|ben)\.parquet)",
+    r"work/\.?out[^/]*",
+    r"home/\.(cache|config)/matplotlib/(fontlist-v[\d.]+\.json(\.matplotlib-lock)?|[a-z0-9_]{8,})",  # the fonts' list
+    r"scratch/([a-z0-9_]{8}|scipy-[a-z0-9_]{8})",  # Python and SciPy see whether they may write there
+)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not can_trace(), reason="strace is not here, or may not be used")
+def test_the_kernel_sees_no_other_file_and_no_socket(folder, tmp_path):
+    """Whatever thread of whatever library writes, and wherever: the frames cannot leave the processes."""
+    places, environment = environment_of(tmp_path)
+    command = [*COMMAND, str(folder), "out", "--quiet", "--jobs", "1"]
+    options = {"cwd": places["work"], "env": environment, "stdout": subprocess.DEVNULL}
+    code, written, sockets = written_by(command, tmp_path / "strace.log", **options)
+    assert code == 0
+    system = re.compile(r"/dev/(null|tty|shm/sem\.[\w-]+|shm/[a-zA-Z0-9]{6})|/proc/.*|pipe:.*")
+    own = {os.path.relpath(places["work"] / path, tmp_path) for path in written if not system.fullmatch(path)}
+    assert {path for path in own if not any(re.fullmatch(pattern, path) for pattern in ALLOWED)} == set()
+    assert sockets == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not can_trace(), reason="strace is not here, or may not be used")
+def test_the_watch_would_see_a_frame_that_is_kept(tmp_path):
+    leak = "import cv2, numpy, os; cv2.imwrite('kept.jpg', numpy.zeros((8, 8, 3))); os.remove('kept.jpg')"
+    code, written, _ = written_by([sys.executable, "-c", leak], tmp_path / "strace.log", cwd=tmp_path)
+    assert code == 0
+    assert "kept.jpg" in written
 
 
 @pytest.mark.slow
@@ -125,8 +160,8 @@ def test_a_video_without_a_face_is_named_and_the_others_are_kept(folder, tmp_pat
     assert not (tmp_path / "c").exists()
     (folder / "carl.mp4").unlink()
     unfinished = tmp_path / "c.unfinished"
-    before = {file: file.stat().st_mtime_ns for file in unfinished.iterdir()}
-    assert {file.stem for file in before} == {"anna", "ben"}
+    assert {file.stem for file in unfinished.glob("*.npz")} == {"anna", "ben"}
+    assert unfinished.stat().st_mode & 0o777 == 0o700
     steps = []
     cohort = convert_videos(folder, tmp_path / "c", on_frames=lambda *step: steps.append(step))
     assert cohort.subjects == ("anna", "ben")
@@ -136,29 +171,34 @@ def test_a_video_without_a_face_is_named_and_the_others_are_kept(folder, tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_an_interrupted_run_goes_on_and_leaves_no_worker(number, folder, tmp_path):
+@pytest.mark.parametrize(
+    ("number", "when"),
+    [(signal.SIGKILL, "anna is done"), (signal.SIGINT, "anna is done"), (signal.SIGKILL, "workers start")],
+)
+def test_an_interrupted_run_goes_on_and_leaves_no_worker(number, when, folder, tmp_path):
     straight = convert_videos(folder, tmp_path / "straight")
     command = [*COMMAND, str(folder), str(tmp_path / "out"), "--quiet", "--jobs", "1"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     unfinished = tmp_path / "out.unfinished"
-    while not list(unfinished.glob("anna.npz")):
+    while not (list(unfinished.glob("anna.npz")) if when == "anna is done" else len(_members(process.pid)) > 1):
         assert process.poll() is None
         time.sleep(0.01)
-    process.send_signal(number)
-    _, said = process.communicate(timeout=30)
+    # As a terminal sends Ctrl-C: to everybody.
+    os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
+    _, said = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "Traceback" not in said
-    deadline = time.monotonic() + 10
+    assert number == signal.SIGKILL or said.count("\n") == 1
+    deadline = time.monotonic() + 30
     while _members(process.pid) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not _members(process.pid)
     assert not (tmp_path / "out").exists()
-    kept = (unfinished / "anna.npz").stat().st_mtime_ns
     steps = []
     cohort = convert_videos(folder, tmp_path / "out", on_frames=lambda *step: steps.append(step))
-    assert {total for _, total, _ in steps} == {472}, f"anna was done at {kept}"
+    assert {total for _, total, _ in steps} == {472 if when == "anna is done" else 944}
     assert cohort.content_sha256 == straight.content_sha256
+    assert not unfinished.exists()
 
 
 def _members(session):
@@ -174,17 +214,57 @@ def _members(session):
     return found
 
 
-@pytest.mark.slow
-def test_numbers_of_other_settings_or_another_video_are_not_reused(clip, tmp_path):
+def test_numbers_of_other_settings_or_damaged_ones_are_not_reused(clip, tmp_path):
     job = make_job("anna", clip, tmp_path, GeometryConfig())
-    assert not is_done(job)
-    convert_videos(clip, tmp_path / "c")
-    np.savez(job.result, key=np.array(job.key), time=np.arange(2.0), intensities=0, pose=0, quality=np.array("{}"))
-    assert is_done(job)
-    assert read_result(job).quality == {}
-    assert not is_done(make_job("anna", clip, tmp_path, GeometryConfig(neutral_percentile=5)))
-    job.result.write_bytes(b"PK junk")
-    assert not is_done(job)
+    assert read_result(job) is None
+    activity = FaceActivity(np.arange(2.0), np.zeros((2, 3)), np.zeros((2, 3)), {"frames": 2})
+    write_result(job, activity)
+    assert read_result(job).quality == {"frames": 2}
+    assert read_result(make_job("anna", clip, tmp_path, GeometryConfig(neutral_percentile=5))) is None
+    whole = job.result.read_bytes()
+    for damaged in (b"", b"PK junk", b"PK\x03\x04junk", whole[:-40], whole[: len(whole) // 2]):
+        job.result.write_bytes(damaged)
+        assert read_result(job) is None
+
+
+def test_somebody_elses_folder_is_left_alone(folder, tmp_path):
+    taken = tmp_path / "c.unfinished"
+    taken.mkdir()
+    (taken / "thesis.txt").write_text("mine")
+    with pytest.raises(InputError, match="holds something else"):
+        convert_videos(folder, tmp_path / "c")
+    assert (taken / "thesis.txt").read_text() == "mine"
+    with unfinished_folder(tmp_path / "d") as mine:
+        (mine / "notes.txt").write_text("mine, too")
+    assert (mine / "notes.txt").read_text() == "mine, too"
+
+
+def test_one_run_at_a_time(tmp_path):
+    with (
+        unfinished_folder(tmp_path / "c"),
+        pytest.raises(InputError, match="another run"),
+        unfinished_folder(tmp_path / "c"),
+    ):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_few_bad_times_are_put_in_line_and_many_are_refused():
+    slowing = np.concatenate([np.arange(60) * 0.04, 2.4 + np.arange(60) * 0.08])
+    bad = slowing.copy()
+    bad[40], bad[90] = bad[39], -1.0
+    times, repaired = frame_times(bad, 25.0, "a.mkv")
+    assert repaired == 2
+    # Of two equal times one is right; which cannot be known.
+    np.testing.assert_allclose(times, slowing, atol=0.041)
+    assert (np.diff(times) > 0).all()
+    times, repaired = frame_times(np.zeros(50), 25.0, "a.avi")
+    assert repaired == 50
+    np.testing.assert_allclose(times, np.arange(50) / 25)
+    bad[::10] = 0.0
+    for clock, rate in ((bad, 25.0), (np.zeros(50), 0.0)):
+        with pytest.raises(InputError, match=r"a\.mkv.*do not increase"):
+            frame_times(clock, rate, "a.mkv")
 
 
 def test_what_is_wrong_is_said_before_any_video_is_followed(folder, tmp_path):
@@ -199,6 +279,12 @@ def test_what_is_wrong_is_said_before_any_video_is_followed(folder, tmp_path):
     (folder / "labels" / "valence").mkdir(parents=True)
     write_label(folder / "labels" / "valence" / "zoe.csv", np.arange(9.0), np.zeros(9))
     with pytest.raises(InputError, match="anna"):
+        convert_videos(folder, tmp_path / "c")
+    (folder / "labels" / "valence" / "zoe.csv").rename(folder / "labels" / "valence" / "anna.csv")
+    with pytest.raises(InputError, match="leave the frame rate out"):
+        convert_videos(folder, tmp_path / "c", VideoConfig(frame_rate=10))
+    write_label(folder / "labels" / "valence" / "anna.csv", 100 + np.arange(9.0), np.zeros(9))
+    with pytest.raises(InputError, match="0 % of the labels"):
         convert_videos(folder, tmp_path / "c")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["thesis", "videos"]
 

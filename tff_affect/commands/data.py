@@ -184,7 +184,7 @@ def _probe(source: Path, options: Any, as_json: bool) -> list[str]:
         f"{'SYNTHETIC ' if manifest.synthetic else ''}{opened.kind}, {found.subjects} subjects: "
         f"{found.training_windows} training and {found.test_windows} test windows of {found.window}"
     )
-    print_rows([row for score in found.scores for row in _score_rows(score, found.subjects)], as_json)
+    print_rows([row for score in found.scores for row in _score_rows(score, found)], as_json)
     print("* the stronger attacker of its view")
     for subject, reason in found.left_out.items():
         print(f"subject {subject} left out: {reason}")
@@ -194,7 +194,7 @@ def _probe(source: Path, options: Any, as_json: bool) -> list[str]:
     return problems
 
 
-def _score_rows(score: Any, subjects: int) -> list[dict[str, str]]:
+def _score_rows(score: Any, found: Any) -> list[dict[str, str]]:
     shares = ((1, score.top1, score.top1_interval), (5, score.top5, score.top5_interval))
     return [
         {
@@ -202,8 +202,10 @@ def _score_rows(score: Any, subjects: int) -> list[dict[str, str]]:
             "attacker": f"{score.attacker}{' *' if score.strongest else ''}",
             "among": f"top {first}",
             "share": f"{share:.3f}",
+            found.trained_on_unit: f"{found.trained_on:.3g}",
             "95 % interval": "-" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}",
-            "chance": f"{first / subjects:.3f}",
+            "chance": f"{first / found.subjects:.3f}",
+            "p": f"{score.p:.2g}" if first == 1 else "-",
         }
         for first, share, interval in shares
         if share is not None

@@ -5,7 +5,12 @@ Action units leave the image behind, and not the person: faces differ at rest, i
 trains on its first part, and names the subject of the windows of its last part.
 
 Both parts are of one session. What camera, light and seat do to a tracker helps to tell subjects apart too, so that the
-same attackers should do worse on another day; and a better attacker may do better. `ProbeResult.limits` says so.
+same attackers usually do worse on another day; more recording helps them, and a better attacker may do better.
+`ProbeResult.limits` says so.
+
+Whether they found anybody is decided by a permutation test (Good, "Permutation, Parametric, and Bootstrap Tests of
+Hypotheses", 2005): if subjects are alike, it does not matter which last part belongs to which first part. A bootstrap
+interval over three to five subjects is far too narrow for that.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ from scipy import stats
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import confusion_matrix
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -32,6 +38,12 @@ LEAST_SUBJECTS_FOR_TOP5 = 20
 _STRENGTHS = (0.01, 0.1, 1.0, 10.0)
 _LEAST_TRAINING_WINDOWS = 2
 _RESAMPLES = 9999
+_LEVEL = 0.05
+# Both attackers in both views, each of which could beat chance by luck.
+_TESTS = 4
+# The smallest p that n! permutations can give, _TESTS / n!, is above _LEVEL for fewer.
+LEAST_SUBJECTS_FOR_VERDICT = 5
+LEAST_SUBJECTS_FOR_INTERVAL = 8
 
 Interval = tuple[float, float]
 
@@ -42,7 +54,7 @@ class ProbeConfig:
 
     Attributes:
         window_seconds: Length of a window; sequences of steps take each step as a window.
-        seed: Seed of the forest and of the choice of subjects.
+        seed: Seed of the forest, of the permutations and of the choice of subjects.
         trees: Trees of the forest.
         most_subjects: A larger cohort is represented by this many subjects, drawn by the seed: a forest's memory grows
             with the square of their number.
@@ -70,7 +82,8 @@ class AttackScore:
         attacker: ``random forest`` or ``logistic regression``.
         strongest: Whether it is the better one of its view.
         top1: Share of test windows given to the right subject.
-        top1_interval: 95 % bootstrap interval over subjects; None with fewer than three.
+        p: How often chance alone gives such a ``top1``, by permutation and corrected for the four tests (Bonferroni).
+        top1_interval: 95 % bootstrap interval over subjects; None with fewer than eight.
         top5: Share with the right subject among the five likeliest; None with fewer than 20 subjects.
         top5_interval: Likewise.
     """
@@ -79,6 +92,7 @@ class AttackScore:
     attacker: str
     strongest: bool
     top1: float
+    p: float
     top1_interval: Interval | None
     top5: float | None
     top5_interval: Interval | None
@@ -94,6 +108,8 @@ class ProbeResult:
         chance: Of naming the right one by guessing, 1 / subjects; five times that for the top five.
         training_windows: Windows trained on.
         test_windows: Windows to name.
+        trained_on: Minutes (or steps) of windows trained on, the mean over subjects.
+        trained_on_unit: ``minutes`` or ``steps``.
         window: What a window is, in words.
         left_out: Subject -> why it did not take part.
         not_drawn: Subjects that a large cohort left over.
@@ -104,6 +120,8 @@ class ProbeResult:
     chance: float
     training_windows: int
     test_windows: int
+    trained_on: float
+    trained_on_unit: str
     window: str
     left_out: Mapping[str, str]
     not_drawn: int
@@ -113,17 +131,26 @@ class ProbeResult:
         return next(score for score in self.scores if score.view == view and score.strongest)
 
     def beats_chance(self, view: str) -> bool:
-        """Whether an attacker's interval lies above chance."""
-        intervals = [score.top1_interval for score in self.scores if score.view == view]
-        return any(interval is not None and interval[0] > self.chance for interval in intervals)
+        """Whether an attacker's corrected ``p`` is at most 0.05, which takes five subjects."""
+        return any(score.p <= _LEVEL for score in self.scores if score.view == view)
 
     def verdict(self) -> str:
         """One sentence that claims what was seen, and no more."""
-        beaten = [view for view in VIEWS if self.beats_chance(view)]
+        if self.subjects < LEAST_SUBJECTS_FOR_VERDICT:
+            return (
+                f"too few subjects for a verdict: the shares of {self.subjects} cannot be told from luck (it takes "
+                f"{LEAST_SUBJECTS_FOR_VERDICT}), which does not make anybody anonymous"
+            )
+        beaten = {
+            view: max(score.top1 for score in self.scores if score.view == view and score.p <= _LEVEL)
+            for view in VIEWS
+            if self.beats_chance(view)
+        }
         if not beaten:
             return "these two attackers did not beat chance, which proves nothing about others"
-        shares = {view: 100 * self.strongest(view).top1 for view in beaten}
-        found = " and ".join(f"in {share:.0f} % of windows with the features {view}" for view, share in shares.items())
+        found = " and ".join(
+            f"in {100 * share:.0f} % of windows with the features {view}" for view, share in beaten.items()
+        )
         rest = "".join(f"; {view}, chance was not beaten" for view in VIEWS if view not in beaten)
         return (
             f"action units are not anonymous: a simple attacker names the right one of {self.subjects} subjects from "
@@ -134,10 +161,11 @@ class ProbeResult:
         """What the figures do and do not say, one sentence each."""
         return (
             "Training and test windows are of one session, whose camera, light and seat help to tell subjects apart: "
-            "on another day these two attackers should do worse, so that their figures for the features as they are "
-            "bound from above what faces alone give them.",
-            "A better attacker can only find more: the figures are a lower bound of what the windows of this session "
-            "give away.",
+            "another day usually lowers the figures.",
+            f"They were trained on {self.trained_on:.3g} {self.trained_on_unit} per subject; more recording raises the "
+            "figures, which bound nothing from above.",
+            "A better attacker finds more: the figures are a lower bound of what the windows of this session give "
+            "away.",
             "Standardising by the whole recording pushes the last part of a recording away from its first, and simple "
             "attackers below chance: a low figure in that view does not show that nothing is left to find.",
         )
@@ -198,11 +226,15 @@ def probe_identity(
     _require_subjects(recordings, left_out)
     drawn = _draw(list(recordings), config)
     scores = [s for view in VIEWS for s in _attack([recordings[subject] for subject in drawn], view, config)]
+    training_windows = sum(len(recordings[subject].train[AS_THEY_ARE]) for subject in drawn)
+    unit, per_window = ("steps", 1.0) if time_unit == "step" else ("minutes", frames / frame_rate / 60)
     return ProbeResult(
         scores=tuple(scores),
         subjects=len(drawn),
         chance=1.0 / len(drawn),
-        training_windows=sum(len(recordings[subject].train[AS_THEY_ARE]) for subject in drawn),
+        training_windows=training_windows,
+        trained_on=training_windows / len(drawn) * per_window,
+        trained_on_unit=unit,
         test_windows=sum(len(recordings[subject].test[AS_THEY_ARE]) for subject in drawn),
         window="one step" if time_unit == "step" else f"{frames / frame_rate:g} s of recording",
         left_out=left_out,
@@ -232,7 +264,7 @@ def _attack(recordings: Sequence[Recording], view: str, config: ProbeConfig) -> 
     parts = [recording.train[view] for recording in recordings]
     train, test = _Samples.of(parts), _Samples.of([recording.test[view] for recording in recordings])
     models = {FOREST: _forest(config), LOGISTIC: _logistic(_best_strength(parts))}
-    scores = [_score(view, name, _ranks(model, train, test), test) for name, model in models.items()]
+    scores = [_score(view, name, _likeliest(model, train, test), test, config) for name, model in models.items()]
     best = max(scores, key=lambda score: score.top1)
     return [replace(score, strongest=score is best) for score in scores]
 
@@ -241,7 +273,7 @@ def _best_strength(parts: Sequence[np.ndarray]) -> float:
     """The regression's ``C``, chosen inside the training part: fitted on its beginning, judged on its end."""
     early = _Samples.of([part[: max(1, 6 * len(part) // 10)] for part in parts])
     late = _Samples.of([part[-max(1, 3 * len(part) // 10) :] for part in parts])
-    found = {strength: _shares(_ranks(_logistic(strength), early, late), late, 1).mean() for strength in _STRENGTHS}
+    found = {strength: _shares(_likeliest(_logistic(strength), early, late), late, 1).mean() for strength in _STRENGTHS}
     return max(_STRENGTHS, key=lambda strength: found[strength])
 
 
@@ -253,29 +285,56 @@ def _logistic(strength: float) -> Pipeline:
     return make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=200, tol=1e-3))
 
 
-def _ranks(model: RandomForestClassifier | Pipeline, train: _Samples, test: _Samples) -> np.ndarray:
-    """``[samples]`` place of the right subject among all, 0 for the likeliest, as a newly fitted model has it."""
+def _likeliest(model: RandomForestClassifier | Pipeline, train: _Samples, test: _Samples) -> np.ndarray:
+    """``[samples, subjects]`` subjects by number, the likeliest first, as a newly fitted model has them."""
     with warnings.catch_warnings():
         # An attacker stopped early is still an attacker.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(train.x, train.subject)
-    order = np.argsort(-model.predict_proba(test.x), axis=1, kind="stable")
-    return np.asarray(np.argmax(order == test.subject[:, np.newaxis], axis=1))
+    return np.argsort(-model.predict_proba(test.x), axis=1, kind="stable")
 
 
-def _shares(ranks: np.ndarray, samples: _Samples, first: int) -> np.ndarray:
+def _shares(likeliest: np.ndarray, samples: _Samples, first: int) -> np.ndarray:
     """``[subjects]`` share of each subject's windows with the right one among the ``first`` likeliest."""
-    return np.bincount(samples.subject, weights=ranks < first) / np.bincount(samples.subject)
+    hits = (likeliest[:, :first] == samples.subject[:, np.newaxis]).any(axis=1)
+    return np.bincount(samples.subject, weights=hits) / np.bincount(samples.subject)
 
 
-def _score(view: str, attacker: str, ranks: np.ndarray, test: _Samples) -> AttackScore:
-    top1 = _shares(ranks, test, 1)
-    top5 = _shares(ranks, test, 5) if len(top1) >= LEAST_SUBJECTS_FOR_TOP5 else None
+def _named(likeliest: np.ndarray, samples: _Samples) -> np.ndarray:
+    """``[true subject, named subject]`` share of each subject's windows; rows sum to 1."""
+    return np.asarray(confusion_matrix(samples.subject, likeliest[:, 0], normalize="true"))
+
+
+def _corrected_p(named: np.ndarray, seed: int) -> float:
+    """One-sided p of the mean right share, were any last part as likely to belong to any first part; times the tests.
+
+    All permutations where these are at most 9999; otherwise as many are drawn, and the one seen counts among them.
+    """
+
+    def right_share(owner: np.ndarray, axis: int) -> np.ndarray:
+        return np.asarray(named[np.arange(len(named)), owner].mean(axis=axis))
+
+    found = stats.permutation_test(
+        (np.arange(len(named)),),
+        right_share,
+        permutation_type="pairings",
+        vectorized=True,
+        n_resamples=_RESAMPLES,
+        alternative="greater",
+        random_state=np.random.default_rng(seed),
+    )
+    return min(1.0, _TESTS * float(found.pvalue))
+
+
+def _score(view: str, attacker: str, likeliest: np.ndarray, test: _Samples, config: ProbeConfig) -> AttackScore:
+    top1 = _shares(likeliest, test, 1)
+    top5 = _shares(likeliest, test, 5) if len(top1) >= LEAST_SUBJECTS_FOR_TOP5 else None
     return AttackScore(
         view=view,
         attacker=attacker,
         strongest=False,
         top1=float(top1.mean()),
+        p=_corrected_p(_named(likeliest, test), config.seed),
         top1_interval=_interval(top1),
         top5=None if top5 is None else float(top5.mean()),
         top5_interval=None if top5 is None else _interval(top5),
@@ -284,7 +343,7 @@ def _score(view: str, attacker: str, ranks: np.ndarray, test: _Samples) -> Attac
 
 def _interval(shares: np.ndarray) -> Interval | None:
     """95 % percentile bootstrap interval of the mean over subjects; windows of one subject are not independent."""
-    if len(shares) < 3:
+    if len(shares) < LEAST_SUBJECTS_FOR_INTERVAL:
         return None
     found = stats.bootstrap(
         (shares,), np.mean, n_resamples=_RESAMPLES, method="percentile", random_state=np.random.default_rng(0)
