@@ -190,6 +190,12 @@ def test_what_never_changes_is_a_problem():
             "the head is 15 degrees or more from its usual pose in 31 % of the frames, which moves the landmarks",
         ),
         ({"fraction_turned": 0.02}, None),
+        ({"face_jumps": 3}, "the face that was followed jumped 3 times; look whether it is always the subject's"),
+        (
+            {"frames": 80, "frames_not_decoded": 20},
+            "20 of 100 frames could not be decoded: the video is damaged or cut off",
+        ),
+        ({"frames": 1000, "frames_not_decoded": 2}, None),
         ({"neutral_uncertain": True}, "the neutral face is uncertain"),
         ({"neutral_uncertain": False}, None),
         ({"fraction_turned": "much", "rows": None, "failed_frames": 12}, None),
