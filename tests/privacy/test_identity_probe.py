@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from itertools import permutations
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import lfilter
 
@@ -21,6 +26,8 @@ from tff_affect.privacy.identity_windows import AS_THEY_ARE, STANDARDISED, VIEWS
 RATE = 5.0
 FEATURES = ("AU01", "AU06", "AU12", "AU15")
 QUICK = ProbeConfig(trees=40)
+CURSORY = ProbeConfig(trees=3, window_seconds=2.0)
+NOT_BEATEN = "these two attackers did not beat chance, which proves nothing about others"
 
 
 def make_table(features: np.ndarray, rate: float = RATE) -> SubjectTable:
@@ -34,8 +41,8 @@ def noise(seed: int, subject: int, frames: int = 1500) -> np.ndarray:
     return np.random.default_rng([seed, subject]).normal(size=(frames, len(FEATURES)))
 
 
-def identical(seed: int, subjects: int) -> Iterator[tuple[str, SubjectTable]]:
-    return ((f"P{i}", make_table(noise(seed, i))) for i in range(subjects))
+def identical(seed: int, subjects: int, frames: int = 1500) -> Iterator[tuple[str, SubjectTable]]:
+    return ((f"P{i}", make_table(noise(seed, i, frames))) for i in range(subjects))
 
 
 def offset(seed: int, subjects: int, frames: int = 1500) -> Iterator[tuple[str, SubjectTable]]:
@@ -43,8 +50,10 @@ def offset(seed: int, subjects: int, frames: int = 1500) -> Iterator[tuple[str, 
     return ((f"P{i}", make_table(noise(seed, i, frames) + resting[i])) for i in range(subjects))
 
 
-def probed(tables: Iterator[tuple[str, SubjectTable]], config: ProbeConfig = QUICK, **changes: object) -> ProbeResult:
-    return probe_identity(tables, RATE, FEATURES, config=config, **changes)
+def probed(
+    tables: Iterator[tuple[str, SubjectTable]], config: ProbeConfig = QUICK, time_unit: str = "second"
+) -> ProbeResult:
+    return probe_identity(tables, RATE, FEATURES, time_unit, config)
 
 
 def test_subjects_with_their_own_offsets_are_found() -> None:
@@ -55,6 +64,7 @@ def test_subjects_with_their_own_offsets_are_found() -> None:
     for score in found.scores:
         if score.view == AS_THEY_ARE:
             assert score.top1 > 0.9
+            assert score.p == pytest.approx(4 / 10_000)
             assert score.top5 is not None
             assert score.top5 >= score.top1
     assert found.beats_chance(AS_THEY_ARE)
@@ -75,8 +85,8 @@ def test_standardising_does_not_hide_how_a_face_moves() -> None:
     """Equal mean and deviation, another pace each: only the spread within a window differs."""
 
     def tables() -> Iterator[tuple[str, SubjectTable]]:
-        for i, memory in enumerate((0.0, 0.9, 0.99, 0.999)):
-            yield f"P{i}", make_table(lfilter([np.sqrt(1 - memory**2)], [1, -memory], noise(3, i), axis=0))
+        for i, memory in enumerate((0.0, 0.5, 0.8, 0.95, 0.99)):
+            yield f"P{i}", make_table(lfilter([np.sqrt(1 - memory**2)], [1, -memory], noise(3, i, 4000), axis=0))
 
     found = probed(tables())
     assert found.strongest(STANDARDISED).top1 > 0.6
@@ -92,7 +102,77 @@ def test_identical_subjects_are_at_chance() -> None:
     scores = [score.top1 for result in found for score in result.scores if score.view == AS_THEY_ARE]
     assert np.mean(scores) == pytest.approx(1 / 8, abs=0.03)
     for result in found:
-        assert result.verdict() == "these two attackers did not beat chance, which proves nothing about others"
+        assert result.verdict() == NOT_BEATEN
+
+
+@pytest.fixture
+def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attackers that cost little; what decides is as it is, with fewer permutations where these are drawn."""
+    monkeypatch.setattr(identity_probe, "_STRENGTHS", (1.0,))
+    monkeypatch.setattr(identity_probe, "_RESAMPLES", 999)
+
+
+@pytest.mark.parametrize(("subjects", "seeds"), [(3, 30), (5, 80), (8, 80)])
+@pytest.mark.usefixtures("cheap")
+def test_false_alarms_are_rare(subjects: int, seeds: int) -> None:
+    """A bootstrap interval over subjects called one such cohort of three or five in ten "not anonymous"."""
+    found = [
+        probed(identical(seed, subjects, 30), replace(CURSORY, seed=seed), time_unit="step") for seed in range(seeds)
+    ]
+    alarms = sum("not anonymous" in result.verdict() for result in found)
+    assert alarms <= (0.05 * seeds if subjects >= 5 else 0)
+    assert np.mean([score.top1 for result in found for score in result.scores if score.view == AS_THEY_ARE]) > (
+        0.8 / subjects
+    )
+
+
+@pytest.mark.parametrize("subjects", [5, 6, 27])
+@pytest.mark.usefixtures("cheap")
+def test_planted_differences_are_found(subjects: int) -> None:
+    for seed in range(5):
+        found = probed(offset(seed, subjects, 300), replace(CURSORY, seed=seed))
+        assert "not anonymous" in found.verdict()
+        assert f"the right one of {subjects} subjects" in found.verdict()
+
+
+@pytest.mark.parametrize("subjects", [2, 3, 4])
+def test_fewer_than_five_subjects_give_no_verdict(subjects: int) -> None:
+    found = probed(offset(1, subjects))
+    assert found.strongest(AS_THEY_ARE).top1 > 0.9
+    assert found.verdict().startswith(f"too few subjects for a verdict: the shares of {subjects} ")
+    assert not any(found.beats_chance(view) for view in VIEWS)
+    assert min(score.p for score in found.scores) == pytest.approx(min(1, 4 / math.factorial(subjects)))
+
+
+def shares_of(counts: np.ndarray) -> np.ndarray:
+    return counts / counts.sum(axis=1, keepdims=True)
+
+
+@given(st.integers(2, 6), st.integers(0, 2**32 - 1))
+@settings(max_examples=30, deadline=None)
+def test_p_is_that_of_all_permutations(subjects: int, seed: int) -> None:
+    """Few windows, so that many permutations tie; fractions know exactly which."""
+    counts = np.random.default_rng(seed).multinomial(3, np.full(subjects, 1 / subjects), size=subjects)
+    shares = [[Fraction(int(count), 3) for count in row] for row in counts]
+    sums = [sum(shares[i][j] for i, j in enumerate(owner)) for owner in permutations(range(subjects))]
+    expected = Fraction(sum(one >= sums[0] for one in sums), len(sums))
+    assert identity_probe._corrected_p(shares_of(counts), 0) == pytest.approx(min(1.0, 4 * float(expected)))
+
+
+@pytest.mark.usefixtures("cheap")
+def test_p_of_drawn_permutations_is_exact_under_chance_and_never_zero() -> None:
+    """Uncorrected, p of at most .2 comes up in a fifth of cohorts: a test that is level, not one that is merely shy."""
+    rng = np.random.default_rng(0)
+    tables = [shares_of(rng.multinomial(50, rng.dirichlet(np.ones(9)), size=9)) for _ in range(150)]
+    assert np.mean([identity_probe._corrected_p(one, 0) <= 0.8 for one in tables]) == pytest.approx(0.2, abs=0.08)
+    assert identity_probe._corrected_p(np.eye(9), 0) == pytest.approx(4 / 1000)
+    assert identity_probe._corrected_p(np.roll(np.eye(9), 1, axis=1), 0) == 1.0
+
+
+def test_named_subjects_are_counted_by_their_true_ones() -> None:
+    samples = identity_probe._Samples(np.zeros((6, 1)), np.array([0, 0, 0, 0, 1, 2]))
+    likeliest = np.array([[0, 1, 2], [0, 2, 1], [2, 0, 1], [1, 0, 2], [2, 1, 0], [2, 0, 1]])
+    assert identity_probe._named(likeliest, samples).tolist() == [[0.5, 0.25, 0.25], [0, 0, 1], [0, 0, 1]]
 
 
 def test_a_synthetic_cohort_is_recognised_and_reported_as_json() -> None:
@@ -106,6 +186,8 @@ def test_a_synthetic_cohort_is_recognised_and_reported_as_json() -> None:
     assert written["verdict"] == found.verdict()
     assert any("one session" in limit for limit in written["limits"])
     assert any("lower bound" in limit for limit in written["limits"])
+    assert any("1.1" in limit and "bound nothing from above" in limit for limit in written["limits"])
+    assert {score["p"] for score in written["scores"]} == {score.p for score in found.scores}
 
 
 @given(st.integers(10, 400), st.integers(2, 25))
@@ -171,6 +253,7 @@ def test_steps_are_windows_of_their_own() -> None:
     assert cut_recording(tables[0][1], 1.0, 1, "step").test[AS_THEY_ARE] == pytest.approx(tables[0][1].features[14:])
     found = probe_identity(tables, 1.0, FEATURES, "step", QUICK)
     assert (found.training_windows, found.test_windows, found.window) == (72, 36, "one step")
+    assert (found.trained_on, found.trained_on_unit) == (12, "steps")
     assert found.strongest(AS_THEY_ARE).top1 > 0.9
 
 
@@ -186,18 +269,29 @@ def test_subjects_with_too_few_windows_are_left_out_and_named() -> None:
         probed(iter([tables[0], tables[3]]))
 
 
-def test_small_cohorts_have_no_top_five_and_pairs_no_interval() -> None:
-    found = probed(offset(5, 2))
+@pytest.mark.parametrize("subjects", [7, 8])
+@pytest.mark.usefixtures("cheap")
+def test_small_cohorts_have_no_top_five_and_the_smallest_no_interval(subjects: int) -> None:
+    found = probed(offset(5, subjects))
     assert all(score.top5 is None and score.top5_interval is None for score in found.scores)
-    assert all(score.top1_interval is None for score in found.scores)
-    assert not found.beats_chance(AS_THEY_ARE)
+    assert all((score.top1_interval is None) == (subjects < 8) for score in found.scores)
+    assert found.beats_chance(AS_THEY_ARE)
+
+
+@pytest.mark.usefixtures("cheap")
+def test_what_was_trained_on_is_the_mean_over_subjects() -> None:
+    lengths = (300, 600)
+    found = probed(((f"P{i}", make_table(noise(1, i, n))) for i, n in enumerate(lengths)), CURSORY)
+    assert found.trained_on == pytest.approx(0.6 * np.mean(lengths) / RATE / 60)
+    assert found.trained_on_unit == "minutes"
+    assert any("trained on 0.9 minutes per subject" in limit for limit in found.limits())
 
 
 def test_every_subject_counts_alike() -> None:
     samples = identity_probe._Samples(np.zeros((5, 1)), np.array([0, 0, 0, 0, 1]))
-    ranks = np.array([0, 0, 0, 2, 1])
-    assert identity_probe._shares(ranks, samples, 1) == pytest.approx([0.75, 0.0])
-    assert identity_probe._shares(ranks, samples, 2) == pytest.approx([0.75, 1.0])
+    likeliest = np.array([[0, 1, 2], [0, 2, 1], [0, 1, 2], [2, 1, 0], [2, 1, 0]])
+    assert identity_probe._shares(likeliest, samples, 1) == pytest.approx([0.75, 0.0])
+    assert identity_probe._shares(likeliest, samples, 2) == pytest.approx([0.75, 1.0])
 
 
 def test_the_same_seed_finds_the_same() -> None:
@@ -222,6 +316,6 @@ def test_tables_are_read_one_at_a_time() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"window_seconds": 0}, {"window_seconds": np.nan}, {"trees": 0}, {"seed": -1}])
-def test_impossible_settings_are_refused(wrong: dict[str, float]) -> None:
+def test_impossible_settings_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="identity probe: expected"):
         ProbeConfig(**wrong)

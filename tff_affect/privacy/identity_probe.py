@@ -25,7 +25,6 @@ from scipy import stats
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import confusion_matrix
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -141,16 +140,11 @@ class ProbeResult:
                 f"too few subjects for a verdict: the shares of {self.subjects} cannot be told from luck (it takes "
                 f"{LEAST_SUBJECTS_FOR_VERDICT}), which does not make anybody anonymous"
             )
-        beaten = {
-            view: max(score.top1 for score in self.scores if score.view == view and score.p <= _LEVEL)
-            for view in VIEWS
-            if self.beats_chance(view)
-        }
+        rising = sorted(self.scores, key=lambda score: score.top1)
+        beaten = {score.view: f"in {100 * score.top1:.0f} % of windows" for score in rising if score.p <= _LEVEL}
         if not beaten:
             return "these two attackers did not beat chance, which proves nothing about others"
-        found = " and ".join(
-            f"in {100 * share:.0f} % of windows with the features {view}" for view, share in beaten.items()
-        )
+        found = " and ".join(f"{beaten[view]} with the features {view}" for view in VIEWS if view in beaten)
         rest = "".join(f"; {view}, chance was not beaten" for view in VIEWS if view not in beaten)
         return (
             f"action units are not anonymous: a simple attacker names the right one of {self.subjects} subjects from "
@@ -164,8 +158,7 @@ class ProbeResult:
             "another day usually lowers the figures.",
             f"They were trained on {self.trained_on:.3g} {self.trained_on_unit} per subject; more recording raises the "
             "figures, which bound nothing from above.",
-            "A better attacker finds more: the figures are a lower bound of what the windows of this session give "
-            "away.",
+            "A better attacker finds more: they are a lower bound of what the windows of this session give away.",
             "Standardising by the whole recording pushes the last part of a recording away from its first, and simple "
             "attackers below chance: a low figure in that view does not show that nothing is left to find.",
         )
@@ -302,7 +295,9 @@ def _shares(likeliest: np.ndarray, samples: _Samples, first: int) -> np.ndarray:
 
 def _named(likeliest: np.ndarray, samples: _Samples) -> np.ndarray:
     """``[true subject, named subject]`` share of each subject's windows; rows sum to 1."""
-    return np.asarray(confusion_matrix(samples.subject, likeliest[:, 0], normalize="true"))
+    counts = np.zeros((likeliest.shape[1],) * 2)
+    np.add.at(counts, (samples.subject, likeliest[:, 0]), 1)
+    return counts / counts.sum(axis=1, keepdims=True)
 
 
 def _corrected_p(named: np.ndarray, seed: int) -> float:
