@@ -15,8 +15,8 @@ from data_prep.au_frames import AuFrames, read_frames
 from data_prep.au_tables import Dialect, detect_dialect
 from data_prep.files.folders import entries_of, one_file_each
 from data_prep.files.wide_csv import read_header
-from data_prep.labels.label_folder import SUBJECTS_CSV
 from data_prep.labels.recording_labels import LABELS, RecordingLabels
+from data_prep.labels.subjects_csv import SUBJECTS_CSV
 from data_prep.source import SourceOptions
 from tff_affect.cohort import CohortManifest, SubjectEntry, SubjectTable, check_manifest, check_table, file_sha256
 from tff_affect.errors import InputError
@@ -113,9 +113,7 @@ class AuFolderSource:
 
     def _make_manifest(self, columns: int) -> CohortManifest:
         dialect, beside, pose = self._dialect, self._beside, self._options.pose
-        rate = beside.labels.frame_rate if beside.labels else self._options.frame_rate
-        if rate is None:
-            rate = round(self._read(self._first).frame_rate, 6)
+        rate = beside.labels.frame_rate if beside.labels else round(self._read(self._first).frame_rate, 6)
         return CohortManifest(
             name=f"{'SYNTHETIC ' if beside.synthetic else ''}{dialect.title}",
             features=self._names,

@@ -20,6 +20,7 @@ from tff_affect.errors import InputError
 RATES = (1.0, 240.0)
 # Low, because faces move between frames, the more so where frames were skipped, and seldom cover one another.
 _SAME_FACE = 0.1
+_MOST_FRAMES_PER_ROW = 100
 _NAME_THE_RATE = "name the frame rate with --frame-rate"
 
 
@@ -28,10 +29,10 @@ class AuFrames:
     """One face of one recording.
 
     Attributes:
-        time: ``[frames]`` float64 seconds, increasing; frames without a row are not there.
-        features: ``[frames, features]`` float64, NaN where the tracker failed; pose in degrees.
+        time: ``[frames]`` float64 seconds, increasing, from the first row's frame number to the last's.
+        features: ``[frames, features]`` float64, NaN where the tracker failed or there is no row; pose in degrees.
         tracked: ``[frames]`` bool, True where the tracker and its confidence can be trusted.
-        frame_rate: Frames per second: the one asked for, or the timestamps'.
+        frame_rate: Frames per second, of those that the tool looked at: the one asked for, or the timestamps'.
         quality: Counts: ``rows``, ``failed_frames``, ``confidence_out_of_range``, ``rows_of_other_faces``,
             ``faces_seen``, ``timestamps_repaired``, ``frames_without_row``.
     """
@@ -77,6 +78,7 @@ def read_frames(file: Path, dialect: Dialect, features: Mapping[str, str], frame
     _check_scale(rows, kept, tuple(features))
     frame = rows.frame[kept]
     time, rate, mended = _times(rows, kept, frame_rate)
+    stride = _stride(frame)
     tracked = rows.tracked[kept]
     values = np.where(tracked[:, None], rows.features[kept], np.nan)
     quality = {
@@ -86,9 +88,34 @@ def read_frames(file: Path, dialect: Dialect, features: Mapping[str, str], frame
         "rows_of_other_faces": len(rows.frame) - len(kept),
         "faces_seen": faces,
         "timestamps_repaired": mended,
-        "frames_without_row": int(frame[-1] - frame[0]) + 1 - len(frame),
+        "frames_without_row": int(frame[-1] - frame[0]) // stride + 1 - len(frame),
     }
-    return AuFrames(time, values, tracked, rate, quality)
+    if quality["frames_without_row"]:
+        time, values, tracked = _with_missing_frames(rows, kept, stride, time, values, tracked)
+    return AuFrames(time, values, tracked, rate / stride, quality)
+
+
+def _stride(frame: np.ndarray) -> int:
+    """How many frames the tool went on from row to row: 1, unless it was told to skip all but every nth."""
+    steps = np.diff(frame)
+    usual = int(np.median(steps))
+    return usual if usual > 1 and not (steps % usual).any() else 1
+
+
+def _with_missing_frames(
+    rows: _Rows, kept: np.ndarray, stride: int, time: np.ndarray, values: np.ndarray, tracked: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The recording with the frames that have no row, so that nothing is later interpolated across them."""
+    frame = rows.frame[kept]
+    count = int(frame[-1] - frame[0]) // stride + 1
+    if count > _MOST_FRAMES_PER_ROW * len(frame):
+        last = int(np.argmax(np.diff(frame))) + 1
+        reason = f"frame {frame[last]:g} follows frame {frame[last - 1]:g}, and {len(frame)} rows make {count} frames"
+        raise rows.refuse(f"column {rows.dialect.frame!r}: {reason}; correct the frame numbers", int(kept[last]))
+    place = (frame - frame[0]).astype(int) // stride
+    all_values, all_tracked = np.full((count, values.shape[1]), np.nan), np.zeros(count, dtype=bool)
+    all_values[place], all_tracked[place] = values, tracked
+    return np.interp(np.arange(count), place, time), all_values, all_tracked
 
 
 def _rows(file: Path, dialect: Dialect, features: Mapping[str, str]) -> _Rows:

@@ -6,22 +6,44 @@ test subjects without labels are left out, and the notes say so. Features are br
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from data_prep.avec_layout import DIMENSIONS, choose_set, edition_of, in_order, label_files, partition_of
-from data_prep.files.arff_tables import open_table
+from data_prep.avec_layout import choose_set, edition_of, in_order, label_files, partition_of
+from data_prep.files.arff_tables import Table, open_table
+from data_prep.files.marker import says_synthetic
 from data_prep.files.timed_tables import features_at, joined_labels, seconds, stacked, value_columns
-from data_prep.labels.gold_standard import fusion_named
-from data_prep.recola_layout import MARKER
+from data_prep.labels.gold_standard import check_fusion, fusion_named
+from data_prep.recola_layout import DIMENSIONS
 from data_prep.source import SourceOptions
 from tff_affect.cohort import CohortManifest, SubjectEntry, SubjectTable, check_table, file_sha256
 from tff_affect.errors import InputError
 
 _DISTRIBUTED = "as distributed"
+# What tools and merged tables write beside features: answers, who it is, where the face was, how sure the tracker.
+_LEFT_BEHIND = re.compile(
+    r"identity.*|.*gold.*|.*arousal.*|.*valence.*|F[MF]\d( ?_[xy])?|success.*|confidence.*|face_?id"
+    r"|[xyz]_\d+|p_.*|.*lmk.*|.*landmark.*|gaze.*",
+    re.IGNORECASE,
+)
+
+
+def feature_columns(table: Table) -> tuple[str, ...]:
+    """The columns of a feature file that are taken: no answer, identity, landmark, gaze or mark of tracking.
+
+    Raises:
+        InputError: If there is none.
+    """
+    names = value_columns(table)
+    chosen = tuple(name for name in names if not _LEFT_BEHIND.fullmatch(name))
+    if not chosen:
+        reason = "expected features, found {}: labels, identities, landmarks and marks of tracking are left behind"
+        raise InputError(reason.format(", ".join(names[:8])), file=table.file, line=1)
+    return chosen
 
 
 class AvecSource:
@@ -53,16 +75,20 @@ class AvecSource:
         if edition is None:
             raise InputError("neither the layout of AVEC 2016 nor of AVEC 2018 GES", file=path)
         self.kind = edition.kind
-        self._fuse = None if options.fusion is None else fusion_named(options.fusion)
-        place = edition.gold if self._fuse is None else edition.individual
+        if options.fusion is not None:
+            check_fusion(options.fusion)
+        place = edition.gold if options.fusion is None else edition.individual
         self._labels_of = label_files(self._folder, place)
         self._set, self._features = choose_set(self._folder, edition, options.feature_set)
         self.subjects = self._complete(self._folder / place)
         self.notes = self._make_notes()
-        synthetic = (self._folder / MARKER).is_file()
+        self._fuse = None if options.fusion is None else fusion_named(options.fusion, self._frame_rate())
+        synthetic = says_synthetic(self._folder)
+        first = open_table(self._features[self.subjects[0]])
+        features = feature_columns(first)
         self.manifest = CohortManifest(
             name=f"SYNTHETIC {edition.title} layout" if synthetic else edition.title,
-            features=value_columns(open_table(self._features[self.subjects[0]])),
+            features=features,
             feature_scale="arbitrary",
             frame_rate=self._frame_rate(),
             labels=DIMENSIONS,
@@ -72,6 +98,7 @@ class AvecSource:
                 "edition": edition.kind,
                 "feature_set": self._set,
                 "fusion": options.fusion or _DISTRIBUTED,
+                "columns_left_behind": len(first.columns) - len(features),
             },
         )
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep.files.folders import entries_of
+from data_prep.recola_layout import DIMENSIONS
 from tff_affect.errors import InputError
 
-DIMENSIONS = ("arousal", "valence")
 VIDEO_2016 = "features_video_"
 VIDEO_2018 = Path("features/video")
 _PARTITIONS = {"train": "train", "dev": "development", "devel": "development", "test": "test"}
@@ -111,7 +111,11 @@ def choose_set(folder: Path, edition: Edition, wanted: str | None) -> tuple[str,
     Raises:
         InputError: If there is no such set, or none to be chosen without being told.
     """
-    sets = _sets_2016(folder) if edition is AVEC_2016 else _sets_2018(folder)
+    places = _places(folder, edition)
+    named = (wanted or "").partition("/")[0]
+    # What else lies there is of no concern to who names a set.
+    places = {named: places[named]} if named in places else places
+    sets = {name: _variants(place, folder) for name, place in places.items()}
     listed = [name + (f"/{variant}" if variant else "") for name, found in sets.items() for variant in found]
     if not listed:
         expected = f"{VIDEO_2016}<set>" if edition is AVEC_2016 else f"{VIDEO_2018.as_posix()}/<set>"
@@ -140,23 +144,19 @@ def _default_variant(name: str, variants: Mapping[str, Files], folder: Path) -> 
     return DIMENSIONS[0] if DIMENSIONS[0] in variants else next(iter(variants))
 
 
-def _sets_2016(folder: Path) -> Sets:
-    sets: Sets = {}
-    for place in entries_of(folder, folder):
-        if not (place.is_dir() and place.name.startswith(VIDEO_2016)):
-            continue
-        dimensions = [name for name in DIMENSIONS if (place / name).is_dir()]
-        set_name = place.name.removeprefix("features_")
-        if dimensions:
-            sets[set_name] = {name: _single(_by_variant(place / name, folder), place / name) for name in dimensions}
-        else:
-            sets[set_name] = _by_variant(place, folder)
-    return sets
+def _places(folder: Path, edition: Edition) -> dict[str, Path]:
+    """Feature set -> its folder."""
+    if edition is AVEC_2018:
+        return {place.name: place for place in entries_of(folder / VIDEO_2018, folder) if place.is_dir()}
+    places = [place for place in entries_of(folder, folder) if place.name.startswith(VIDEO_2016) and place.is_dir()]
+    return {place.name.removeprefix("features_"): place for place in places}
 
 
-def _sets_2018(folder: Path) -> Sets:
-    places = [place for place in entries_of(folder / VIDEO_2018, folder) if place.is_dir()]
-    return {place.name: _by_variant(place, folder) for place in places}
+def _variants(place: Path, root: Path) -> dict[str, dict[str, Path]]:
+    dimensions = [name for name in DIMENSIONS if (place / name).is_dir()]
+    if dimensions:
+        return {name: _single(_by_variant(place / name, root), place / name) for name in dimensions}
+    return _by_variant(place, root)
 
 
 def _single(variants: dict[str, dict[str, Path]], place: Path) -> dict[str, Path]:

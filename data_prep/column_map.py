@@ -140,23 +140,49 @@ def column_map_from_mapping(content: Mapping[str, Any], file: object | None = No
 
 def _typed(key: str, value: Any) -> Any:
     if key == "features" and not isinstance(value, str):
-        return tuple(str(name) for name in value)
+        return tuple(_word(key, name) for name in value)
     if key in ("labels", "groups"):
-        return {str(k): str(v) for k, v in dict(value or {}).items()}
+        return {_word(key, k): _word(key, v) for k, v in dict(value or {}).items()}
     if key == "values":
-        return {str(k): {str(t): float(n) for t, n in dict(v).items()} for k, v in dict(value or {}).items()}
+        words = {_word(key, k): dict(v) for k, v in dict(value or {}).items()}
+        return {label: {_word(key, t): _number(key, n) for t, n in found.items()} for label, found in words.items()}
     if key == "frame_rate":
-        return float(value)
+        return _number(key, value)
     if key == "shuffle_steps":
-        return None if value is None else int(value)
+        if value is not None and type(value) is not int:
+            raise InputError(f"column map: shuffle_steps: expected a whole number or null, found {value!r}")
+        return value
     if key == "synthetic":
-        return bool(value)
-    return None if value is None and key in ("order", "separator") else str(value)
+        if type(value) is not bool:
+            raise InputError(f"column map: synthetic: expected true or false, found {value!r}")
+        return value
+    return None if value is None and key in ("order", "separator") else _word(key, value)
+
+
+def _word(key: str, value: Any) -> str:
+    # YAML reads a bare no, off or n as false; its text would be "False", which stands in no table.
+    if isinstance(value, bool) or value is None:
+        reason = f"expected a word, found the YAML value {value!r}; put the word in quotes, such as 'no' or 'yes'"
+        raise InputError(f"column map: {key}: {reason}")
+    return str(value)
+
+
+def _number(key: str, value: Any) -> float:
+    if isinstance(value, bool):
+        raise InputError(f"column map: {key}: expected a number, found {value!r}")
+    return float(value)
 
 
 def packaged_maps() -> tuple[str, ...]:
     """Names of the maps that come with the package."""
     return tuple(sorted(file.stem for file in PACKAGED.glob("*.yaml")))
+
+
+def _is_file(file: Path) -> bool:
+    try:
+        return file.is_file()
+    except OSError:  # a name longer than any file's, a folder that may not be looked into
+        return False
 
 
 def load_column_map(name_or_file: str | Path) -> ColumnMap:
@@ -166,9 +192,9 @@ def load_column_map(name_or_file: str | Path) -> ColumnMap:
         InputError: If there is no such map, it is not YAML, or it is wrong.
     """
     file = Path(name_or_file)
-    if not file.is_file() and str(name_or_file) in packaged_maps():
+    if not _is_file(file) and str(name_or_file) in packaged_maps():
         file = PACKAGED / f"{name_or_file}.yaml"
-    if not file.is_file():
+    if not _is_file(file):
         raise InputError(f"no such column map; expected a YAML file or one of {', '.join(packaged_maps())}", file=file)
     from omegaconf import OmegaConf
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from data_prep.source import Source, SourceOptions
 from data_prep.sources import open_source
-from tff_affect.cohort import Cohort, SubjectEntry, SubjectTable, write_cohort
+from tff_affect.cohort import Cohort, CohortManifest, SubjectEntry, SubjectTable, write_cohort
 
 OnSubject = Callable[[str, int], None]
 
@@ -21,6 +22,8 @@ def convert(
 ) -> Cohort:
     """Detects what ``path`` is and converts it; all of it, or nothing.
 
+    What the source notes (who was left out, what its features give away) is in the manifest's provenance, ``notes``.
+
     Args:
         path: A corpus's folder, a folder of action-unit files, or a table.
         destination: The cohort's folder.
@@ -32,7 +35,12 @@ def convert(
         InputError: For the first thing wrong with the source, an option or the destination.
     """
     source = open_source(path, options)
-    return write_cohort(destination, source.manifest, _reported(source, on_subject), overwrite)
+    return write_cohort(destination, _with_notes(source), _reported(source, on_subject), overwrite)
+
+
+def _with_notes(source: Source) -> CohortManifest:
+    manifest = source.manifest
+    return replace(manifest, provenance={**manifest.provenance, "notes": list(source.notes)})
 
 
 def _reported(source: Source, on_subject: OnSubject | None) -> Iterator[tuple[SubjectEntry, SubjectTable]]:

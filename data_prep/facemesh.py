@@ -151,8 +151,8 @@ class FaceActivity:
     Attributes:
         time: ``[frames]`` seconds.
         intensities: ``[frames, units]`` float32, 0-5, NaN where no face was trusted.
-        pose: ``[frames, 3]`` float32 pitch (against the recording's median: where a face is level, its shape hides), yaw
-            and roll in degrees, NaN likewise.
+        pose: ``[frames, 3]`` float32 pitch (against the recording's median, since what is level differs between faces),
+            yaw and roll in degrees, NaN likewise.
         quality: Counts and shares that say how far to trust it.
     """
 

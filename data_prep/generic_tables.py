@@ -8,7 +8,7 @@ map's ``shuffle_steps`` permutes each subject's steps.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -16,19 +16,20 @@ from typing import ClassVar
 import numpy as np
 
 from data_prep.column_map import ColumnMap, packaged_maps
-from data_prep.files.delimited import DelimitedTable, is_missing, read_delimited
+from data_prep.files.delimited import is_missing
+from data_prep.files.wide_csv import WideTable, read_header, read_table
 from data_prep.source import SourceOptions
 from tff_affect.cohort import CohortManifest, SubjectEntry, SubjectTable, check_manifest, check_table, file_sha256
 from tff_affect.errors import InputError
 
 
-def _label(table: DelimitedTable, column_map: ColumnMap, label: str) -> np.ndarray:
+def _label(table: WideTable, column_map: ColumnMap, label: str) -> np.ndarray:
     column = column_map.labels[label]
     if label not in column_map.values:
-        return table.numbers(column)
+        return table.numbers[column]
     words = column_map.values[label]
-    values = np.full(len(table.rows), np.nan)
-    for row, cell in enumerate(table.text(column)):
+    values = np.full(table.rows, np.nan)
+    for row, cell in enumerate(table.texts[column]):
         if cell in words:
             values[row] = words[cell]
         elif not is_missing(cell):
@@ -36,12 +37,12 @@ def _label(table: DelimitedTable, column_map: ColumnMap, label: str) -> np.ndarr
                 f"column {column!r}: expected one of {', '.join(words)}, found {cell[:40]!r}; "
                 "add it to the map's values",
                 file=table.file,
-                line=table.lines[row],
+                line=table.line(row),
             )
     return values
 
 
-def _times(table: DelimitedTable, column_map: ColumnMap, rows: np.ndarray, times: np.ndarray | None) -> np.ndarray:
+def _times(table: WideTable, column_map: ColumnMap, rows: np.ndarray, times: np.ndarray | None) -> np.ndarray:
     if times is None:
         return np.arange(len(rows)) / column_map.frame_rate
     own = times[rows]
@@ -51,12 +52,12 @@ def _times(table: DelimitedTable, column_map: ColumnMap, rows: np.ndarray, times
             f"column {column_map.order!r}: expected times that increase within a subject, found "
             f"{own[wrong[0]]:g}{f' after {own[wrong[0] - 1]:g}' if wrong[0] else ''}; sort or repair the rows",
             file=table.file,
-            line=table.lines[int(rows[wrong[0]])],
+            line=table.line(int(rows[wrong[0]])),
         )
     return np.asarray(own)
 
 
-def _groups(table: DelimitedTable, columns: Mapping[str, list[str]], subject: str, rows: np.ndarray) -> dict[str, str]:
+def _groups(table: WideTable, columns: Mapping[str, Sequence[str]], subject: str, rows: np.ndarray) -> dict[str, str]:
     groups: dict[str, str] = {}
     for attribute, cells in columns.items():
         for row in rows:
@@ -67,23 +68,23 @@ def _groups(table: DelimitedTable, columns: Mapping[str, list[str]], subject: st
                 raise InputError(
                     f"group {attribute!r} is {groups[attribute]!r} and then {cell!r}; a subject belongs to one group",
                     file=table.file,
-                    line=table.lines[int(row)],
+                    line=table.line(int(row)),
                     subject=subject,
                 )
     return groups
 
 
-def _rows_by_subject(table: DelimitedTable, column: str) -> dict[str, np.ndarray]:
+def _rows_by_subject(table: WideTable, column: str) -> dict[str, np.ndarray]:
     rows: dict[str, list[int]] = {}
     spelling: dict[str, str] = {}
-    for row, subject in enumerate(table.text(column)):
+    for row, subject in enumerate(table.texts[column]):
         if is_missing(subject):
-            raise InputError(f"column {column!r}: the subject is missing", file=table.file, line=table.lines[row])
+            raise InputError(f"column {column!r}: the subject is missing", file=table.file, line=table.line(row))
         if spelling.setdefault(subject.lower(), subject) != subject:
             raise InputError(
                 f"subjects {spelling[subject.lower()]!r} and {subject!r} differ by case alone; use one spelling",
                 file=table.file,
-                line=table.lines[row],
+                line=table.line(row),
             )
         rows.setdefault(subject, []).append(row)
     return {subject: np.array(found) for subject, found in rows.items()}
@@ -110,15 +111,15 @@ class TableSource:
             known = ", ".join(packaged_maps())
             raise InputError(f"a table needs a column map: a YAML file, or one of {known}", file=file)
         self._map = options.column_map
-        self._table = read_delimited(file, self._map.separator)
-        names = self._map.select_features(self._table.columns, file)
-        self.manifest = _manifest(self._table, self._map, names)
-        features = [self._table.numbers(name) for name in names]
-        self._features = np.stack(features, axis=1).astype(np.float32)
+        columns = read_header(file, self._map.separator)
+        names = self._map.select_features(columns, file)
+        self._table = _read(file, self._map, names)
+        self.manifest = _manifest(self._table, self._map, names, columns)
+        self._features = np.stack([self._table.numbers[name] for name in names], axis=1).astype(np.float32)
         labels = [_label(self._table, self._map, name) for name in self.manifest.labels]
         self._labels = np.stack(labels, axis=1).astype(np.float32)
-        self._times = self._table.numbers(self._map.order) if self._map.order else None
-        self._groups = {attribute: self._table.text(column) for attribute, column in self._map.groups.items()}
+        self._times = self._table.numbers[self._map.order] if self._map.order else None
+        self._groups = {attribute: self._table.texts[column] for attribute, column in self._map.groups.items()}
         self._rows = _rows_by_subject(self._table, self._map.subject)
         self.subjects = tuple(self._rows)
 
@@ -142,10 +143,20 @@ class TableSource:
         return entry, table
 
 
-def _manifest(table: DelimitedTable, column_map: ColumnMap, features: tuple[str, ...]) -> CohortManifest:
+def _read(file: Path, column_map: ColumnMap, features: Sequence[str]) -> WideTable:
+    """The mapped columns; the many others of a wide table are not held."""
+    worded = [column for label, column in column_map.labels.items() if label in column_map.values]
+    plain = [column for column in column_map.labels.values() if column not in worded]
+    order = [column_map.order] if column_map.order else []
+    numbers = dict.fromkeys([*features, *plain, *order])
+    texts = dict.fromkeys([column_map.subject, *worded, *column_map.groups.values()])
+    return read_table(file, numbers, texts, column_map.separator)
+
+
+def _manifest(
+    table: WideTable, column_map: ColumnMap, features: tuple[str, ...], columns: Sequence[str]
+) -> CohortManifest:
     used = {column_map.subject, *features, *column_map.labels.values(), *column_map.groups.values()}
-    for column in used:
-        table.text(column)
     return CohortManifest(
         name=f"SYNTHETIC {column_map.name}" if column_map.synthetic else column_map.name,
         features=features,
@@ -158,8 +169,8 @@ def _manifest(table: DelimitedTable, column_map: ColumnMap, features: tuple[str,
             "reader": "data_prep.generic_tables",
             "source_sha256": file_sha256(table.file),
             "map": column_map.to_json(),
-            "rows": len(table.rows),
+            "rows": table.rows,
             "blank_rows_dropped": table.blank_rows,
-            "columns_left_behind": len(set(table.columns) - used - {column_map.order}),
+            "columns_left_behind": len(set(columns) - used - {column_map.order}),
         },
     )

@@ -7,7 +7,8 @@ FaceNet) were trained to tell people apart, and a set that holds no action unit 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,9 +17,9 @@ import numpy as np
 from data_prep.files.arff_tables import open_table
 from data_prep.files.delimited import DelimitedTable, read_delimited
 from data_prep.files.folders import entries_of
+from data_prep.files.marker import says_synthetic
 from data_prep.files.timed_tables import features_at, joined_labels, seconds, stacked, value_columns
-from data_prep.files.wide_csv import read_header
-from data_prep.recola_layout import MARKER
+from data_prep.files.wide_csv import read_columns, read_header
 from data_prep.source import SourceOptions
 from tff_affect.cohort import CohortManifest, SubjectEntry, SubjectTable, check_table, file_sha256
 from tff_affect.errors import InputError
@@ -65,7 +66,7 @@ class MuseSource:
     Attributes:
         manifest: The manifest of the cohort that the folder makes, without subjects.
         subjects: Those of ``partition.csv`` that have labels, in its order.
-        notes: Who was left out.
+        notes: Who was left out, and whether failed frames cannot be told.
     """
 
     kind = "muse"
@@ -89,13 +90,18 @@ class MuseSource:
         left_out = f"{len(unlabelled)} test subjects have no labels and are left out: {', '.join(unlabelled)}."
         self.notes = (left_out,) if unlabelled else ()
         self.manifest = self._make_manifest()
+        if any(_has_rows_of_zeros(self._features[subject]) for subject in self.subjects):
+            self.notes += (
+                f"the set {self._set} does not say which frames failed (no success, no confidence) and has rows in "
+                "which all units are 0, perhaps frames without a face: they are kept, and counted as frames_of_zeros",
+            )
 
     def _make_manifest(self) -> CohortManifest:
         first = self.subjects[0]
         table = open_table(self._features[first])
         units = unit_columns(table.columns, table.file)
         time = seconds(open_table(next(iter(self._labels.values()))[first]), first)
-        synthetic = (self._folder / MARKER).is_file()
+        synthetic = says_synthetic(self._folder)
         return CohortManifest(
             name="SYNTHETIC MuSe layout" if synthetic else "MuSe",
             features=tuple(units),
@@ -171,15 +177,54 @@ class MuseSource:
         """
         time, labels = _read_labels({name: files[subject] for name, files in self._labels.items()}, subject)
         file = self._features[subject]
-        source = open_table(file)
+        source = read_delimited(file)
         units = unit_columns(source.columns, file)
         columns = [units.get(name, name) for name in self.manifest.features]
+        source, counts = _masked(source, tuple(units.values()))
         features = features_at(source, columns, time, subject)
         complete = np.isfinite(features).all(axis=1)
         table = SubjectTable(time, features, labels, complete & np.isfinite(labels).all(axis=1))
         check_table(table, self.manifest, subject, file)
-        quality = {"source_sha256": file_sha256(file), "frames_without_features": int((~complete).sum())}
+        quality = {"source_sha256": file_sha256(file), **counts, "frames_without_features": int((~complete).sum())}
         return SubjectEntry(subject=subject, partition=self._partition[subject], quality=quality), table
+
+
+def _tracking(columns: Iterable[str]) -> dict[str, str]:
+    return {name.lower(): name for name in columns if name.lower() in ("success", "confidence")}
+
+
+def _masked(table: DelimitedTable, units: Sequence[str]) -> tuple[DelimitedTable, dict[str, int]]:
+    """The table, its units missing where the tracker failed, and counts: rows of zeros where it does not say."""
+    tracking = _tracking(table.columns)
+    if not tracking:
+        values = np.stack([table.numbers(name) for name in units], axis=1)
+        return table, {"frames_of_zeros": int((values == 0).all(axis=1).sum())}
+    confidence = table.numbers(tracking["confidence"]) if "confidence" in tracking else np.ones(len(table.rows))
+    with np.errstate(invalid="ignore"):
+        out_of_range = (confidence < 0) | (confidence > 1)
+    failed = out_of_range | ~np.isfinite(confidence)
+    if "success" in tracking:
+        failed |= table.numbers(tracking["success"]) != 1
+    places = {table.columns.index(name) for name in units}
+    rows = [
+        ["" if bad and place in places else cell for place, cell in enumerate(row)]
+        for bad, row in zip(failed, table.rows, strict=True)
+    ]
+    counts = {"failed_frames": int(failed.sum()), "confidence_out_of_range": int(out_of_range.sum())}
+    return replace(table, rows=rows), counts
+
+
+def _has_rows_of_zeros(file: Path) -> bool:
+    """Whether a file without marks of tracking has them; a broken file has none, and is refused when it is read."""
+    try:
+        columns = read_header(file)
+        units = unit_columns(columns, file)
+        if _tracking(columns) or not units:
+            return False
+        values = read_columns(file, units.values())
+    except InputError:
+        return False
+    return bool((np.stack(list(values.values()), axis=1) == 0).all(axis=1).any())
 
 
 def _read_labels(files: Mapping[str, Path], subject: str) -> tuple[np.ndarray, np.ndarray]:

@@ -1,27 +1,30 @@
 """RECOLA's original distribution, or the SYNTHETIC copy of its layout, to a cohort.
 
 Ringeval, Sonderegger, Sauer and Lalanne (2013). The original annotations have one row more than there are frames (7501,
-from 0.00 s); loaders, this one too, drop the first. No delay is compensated here: that is a choice of training, made on
-development subjects.
+from 0.00 s); loaders, this one too, drop the first, known by its time. All else meets by time. No delay is compensated
+here: that is a choice of training, made on development subjects.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from data_prep.files.delimited import DelimitedTable, read_delimited
-from data_prep.labels.gold_standard import fusion_named
-from data_prep.recola_features import FeatureFile, select_columns
+from data_prep.files.clocks import typical_step
+from data_prep.files.delimited import DelimitedTable, first_row, read_delimited
+from data_prep.files.marker import says_synthetic
+from data_prep.files.resample import SAME_TIME, to_times
+from data_prep.files.timed_tables import clock, joined_labels, seconds
+from data_prep.labels.gold_standard import check_fusion, fusion_named
+from data_prep.recola_features import FeatureFile, require_every_row, select_columns
 from data_prep.recola_layout import (
     CENTRED,
     DIMENSIONS,
-    MARKER,
     PARTITION,
     RATERS,
-    TIME_IN_SECONDS,
     RecolaFiles,
     find_files,
     label_folder,
@@ -30,6 +33,9 @@ from data_prep.recola_layout import (
 from data_prep.source import SourceOptions
 from tff_affect.cohort import CohortManifest, SubjectEntry, SubjectTable, check_table
 from tff_affect.errors import InputError
+
+# Of a step: an annotation so near to a frame is that frame's.
+_ROUNDED = 0.1
 
 
 class RecolaSource:
@@ -50,15 +56,15 @@ class RecolaSource:
         Args:
             folder: Holds ``RECOLA-Video-features`` and ``RECOLA-Annotation`` or
                 ``Ratings_affective_behaviour_CCC_centred``.
-            options: ``fusion`` (default ``mean``; the CCC-centred package is already fused and taken as it is) and
-                ``deltas``.
+            options: ``fusion`` (default ``mean``; refused for the CCC-centred package, which is fused already and
+                taken as it is) and ``deltas``.
 
         Raises:
             InputError: For the first thing wrong with the folder.
         """
         self._folder = Path(folder)
         fusion = options.fusion or "mean"
-        self._fuse = fusion_named(fusion)
+        check_fusion(fusion)
         self._deltas = options.deltas
         if not self._folder.is_dir():
             raise InputError("no such folder", file=folder)
@@ -66,8 +72,16 @@ class RecolaSource:
         self.subjects = tuple(self._files)
         self._groups = read_groups(self._folder, self.subjects)
         self._centred = label_folder(self._folder) == self._folder / CENTRED
-        self._synthetic = (self._folder / MARKER).is_file()
+        if self._centred and options.fusion is not None:
+            raise InputError(f"{CENTRED} is fused already; leave --fusion out", file=folder)
+        self._fuse = fusion_named(fusion, self._label_rate())
+        self._synthetic = says_synthetic(self._folder)
         self.manifest = self._make_manifest("as distributed, CCC-centred" if self._centred else fusion)
+
+    def _label_rate(self) -> float:
+        """Annotations per second in the first file."""
+        first = self._files[self.subjects[0]]
+        return clock(self._table(first.labels[DIMENSIONS[0]]), first.subject).rate
 
     def _make_manifest(self, fusion: str) -> CohortManifest:
         first = self._files[self.subjects[0]]
@@ -97,15 +111,13 @@ class RecolaSource:
         time, labels = self._labels(files)
         source = FeatureFile(files.features, subject)
         features = source.features(self._columns(source))
-        extra = len(time) - len(features)
-        if extra not in (0, 1):
-            raise InputError(
-                f"expected {len(features)} annotation rows as there are feature rows, or one more, found {len(time)}",
-                file=files.labels[DIMENSIONS[0]],
-                subject=subject,
-            )
-        time, labels = time[extra:], labels[extra:]
-        features = _align(features, _feature_times(files, source), time, files)
+        own = _feature_times(files, source)
+        if own is None:
+            source.require_every_row()
+        first = _first_annotation(time, len(features), own is not None, files)
+        own = _regular_times(time, len(features)) if own is None else _one_each(own, len(features), files)
+        time, labels = time[first:], labels[first:]
+        features = _at(time, own, features, files)
         valid = np.isfinite(features).all(axis=1) & np.isfinite(labels).all(axis=1)
         table = SubjectTable(time=time, features=features, labels=labels, valid=valid)
         check_table(table, self.manifest, subject, files.features)
@@ -121,51 +133,32 @@ class RecolaSource:
 
     def _labels(self, files: RecolaFiles) -> tuple[np.ndarray, np.ndarray]:
         """``[rows]`` seconds and ``[rows, 2]`` float32."""
-        time, arousal = self._label(files, DIMENSIONS[0])
-        other, valence = self._label(files, DIMENSIONS[1])
-        if len(time) != len(other) or not np.allclose(time, other, atol=1e-3):
-            raise InputError(
-                f"arousal ({len(time)} rows) and valence ({len(other)} rows) have different times",
-                file=files.labels[DIMENSIONS[1]],
-                subject=files.subject,
-            )
-        return time, np.stack([arousal, valence], axis=1).astype(np.float32)
+        return joined_labels({name: self._label(files, name) for name in DIMENSIONS}, files.labels, files.subject)
+
+    def _table(self, file: Path) -> DelimitedTable:
+        return _centred_table(file) if self._centred else read_delimited(file)
 
     def _label(self, files: RecolaFiles, dimension: str) -> tuple[np.ndarray, np.ndarray]:
-        file = files.labels[dimension]
-        table = read_delimited(file)
-        if self._centred:
-            table = _with_header(table)
-            names: tuple[str, ...] = table.columns[1:2]
-        else:
-            names = RATERS
-        time = _increasing(table, "time" if not self._centred else table.columns[0], files.subject)
+        table = self._table(files.labels[dimension])
+        names = table.columns[1:2] if self._centred else RATERS
+        time = seconds(table, files.subject)
         ratings = np.stack([_ratings(table, name, files.subject) for name in names], axis=1)
         return time, ratings[:, 0] if self._centred else self._fuse(ratings)
 
 
-def _with_header(table: DelimitedTable) -> DelimitedTable:
-    """The CCC-centred package's tables: two columns or more; a header that is a row of numbers is a row."""
-    if len(table.columns) < 2:
-        raise InputError("expected a time and a value column", file=table.file, line=1)
+def _centred_table(file: Path) -> DelimitedTable:
+    """The CCC-centred package's tables: a time, a value, perhaps more; some copies have no header line."""
+    first = first_row(file)
+    if len(first) < 2:
+        raise InputError("expected a time and a value column", file=file, line=1)
+    names = ("time", "value", *(f"column {i}" for i in range(3, len(first) + 1)))
     try:
-        [float(name) for name in table.columns[:2]]
+        [float(cell) for cell in first[:2]]
     except ValueError:
-        return table
-    names = ("time", "value", *(f"column {i}" for i in range(3, len(table.columns) + 1)))
-    rows, lines = [list(table.columns), *table.rows], [1, *table.lines]
-    return DelimitedTable(table.file, names, rows, lines, table.blank_rows, table.separator)
-
-
-def _increasing(table: DelimitedTable, column: str, subject: str) -> np.ndarray:
-    time = table.numbers(column)
-    wrong = np.flatnonzero(~np.isfinite(time) | np.concatenate([[False], np.diff(time) <= 0]))
-    if len(wrong):
-        reason = f"column {column!r}: expected times that increase, found {time[wrong[0]]:g}"
-        raise InputError(reason, file=table.file, line=table.lines[int(wrong[0])], subject=subject)
-    if len(time) < 2:
-        raise InputError("expected at least two rows", file=table.file, subject=subject)
-    return time
+        table = read_delimited(file)
+        # Whatever the first column is called.
+        return replace(table, columns=("time", *table.columns[1:]))
+    return read_delimited(file, names=names)
 
 
 def _ratings(table: DelimitedTable, column: str, subject: str) -> np.ndarray:
@@ -180,25 +173,51 @@ def _ratings(table: DelimitedTable, column: str, subject: str) -> np.ndarray:
 
 
 def _feature_times(files: RecolaFiles, source: FeatureFile) -> np.ndarray | None:
-    if (own := source.times()) is not None:
+    """Seconds of the feature rows: their own, those beside them, or None."""
+    own = source.times()
+    if own is not None or files.timings is None:
         return own
-    return None if files.timings is None else read_delimited(files.timings).numbers(TIME_IN_SECONDS)
+    table = read_delimited(files.timings)
+    require_every_row(table, files.subject)
+    return seconds(table, files.subject)
 
 
-def _align(features: np.ndarray, own: np.ndarray | None, time: np.ndarray, files: RecolaFiles) -> np.ndarray:
-    """The feature row nearest to each annotation, within half a frame; NaN where there is none."""
-    if own is None:
-        return features
-    place: dict[str, Any] = {"file": files.timings or files.features, "subject": files.subject}
-    if len(own) != len(features):
-        raise InputError(f"expected {len(features)} frame times as there are feature rows, found {len(own)}", **place)
-    if not np.isfinite(own).all() or (np.diff(own) <= 0).any():
-        raise InputError("expected frame times that increase", **place)
-    after = np.clip(np.searchsorted(own, time), 1, max(1, len(own) - 1))
-    nearest = np.where(np.abs(own[after] - time) < np.abs(own[after - 1] - time), after, after - 1)
-    far = np.abs(own[nearest] - time) > 0.5 * float(np.median(np.diff(time))) + 1e-6
-    if far.mean() > 0.5:
-        raise InputError("most frame times are far from any annotation; correct the frame times, in seconds", **place)
-    aligned = features[nearest]
-    aligned[far] = np.nan
-    return aligned
+def _one_each(own: np.ndarray, count: int, files: RecolaFiles) -> np.ndarray:
+    if len(own) != count:
+        reason = f"expected {count} frame times as there are feature rows, found {len(own)}"
+        raise InputError(reason, file=files.timings, subject=files.subject)
+    return own
+
+
+def _first_annotation(time: np.ndarray, count: int, timed: bool, files: RecolaFiles) -> int:
+    """1 where the original's row at time 0, which has no features, is to be left out; else 0."""
+    surplus = len(time) - count
+    at_zero = abs(time[0]) <= SAME_TIME
+    if surplus == 1 and at_zero:
+        return 1
+    if surplus == 0 or (surplus == 1 and timed):
+        return 0
+    reason = (
+        f"expected as many annotations as the {count} feature rows, or one more, at time 0; "
+        f"found {len(time)} annotations from {time[0]:g} s"
+    )
+    raise InputError(reason, file=files.labels[DIMENSIONS[0]], subject=files.subject)
+
+
+def _regular_times(time: np.ndarray, count: int) -> np.ndarray:
+    """``[count]`` seconds of feature rows without a clock: the first belongs to the first annotation after time 0."""
+    step = typical_step(np.arange(len(time)), time)
+    own = step * np.arange(1, count + 1)
+    # Annotations rounded to milliseconds are those rows' own, not a blend of two.
+    nearest = time[np.clip(np.searchsorted(time, own - step / 2), 0, len(time) - 1)]
+    return np.where(np.abs(nearest - own) <= _ROUNDED * step, nearest, own)
+
+
+def _at(time: np.ndarray, own: np.ndarray, features: np.ndarray, files: RecolaFiles) -> np.ndarray:
+    """The features at the annotations' times, ``[frames, features]`` float32; NaN where there are none."""
+    step = float(np.median(np.diff(time))) if len(time) > 1 else 0.0
+    if ((time < own[0] - step) | (time > own[-1] + step)).mean() > 0.5:
+        reason = "most frame times are far from any annotation; correct the frame times, in seconds"
+        raise InputError(reason, file=files.timings or files.features, subject=files.subject)
+    with np.errstate(over="ignore"):
+        return to_times(features, own, time).astype(np.float32)

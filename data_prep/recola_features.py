@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.files.arff_tables import open_table
+from data_prep.files.arff_tables import Table, open_table
+from data_prep.files.delimited import DelimitedTable
+from data_prep.files.timed_tables import CLOCKS, seconds
 from tff_affect.errors import InputError
 
-TIME_COLUMNS = ("time", "frametime", "timestamp", "time in seconds")
 _PREFIX = r"(?:VIDEO_\d+_LLD_)?"
 _UNIT = re.compile(rf"{_PREFIX}AU_?(\d{{1,2}})(_delta)?", re.IGNORECASE)
 _POSE_FLOW = re.compile(rf"{_PREFIX}(yaw|pitch|roll|opt_(?:mean|std))(_delta)?", re.IGNORECASE)
@@ -77,6 +78,30 @@ class FeatureFile:
             return values.astype(np.float32)
 
     def times(self) -> np.ndarray | None:
-        """``[frames]`` seconds, where the file has them."""
-        name = next((column for column in self.columns if column.lower() in TIME_COLUMNS), None)
-        return None if name is None else self.numbers(name)
+        """``[frames]`` seconds, where the file has them.
+
+        Raises:
+            InputError: If they do not increase, or their unit is in doubt.
+        """
+        timed = any(column.lower() in CLOCKS for column in self.columns)
+        return seconds(self._table, self.subject) if timed else None
+
+    def require_every_row(self) -> None:
+        """For a file whose rows are told by their position.
+
+        Raises:
+            InputError: If there is a blank row between the others.
+        """
+        require_every_row(self._table, self.subject)
+
+
+def require_every_row(table: Table, subject: str) -> None:
+    """For a table whose rows are told by their position: a blank row dropped would move all that follow.
+
+    Raises:
+        InputError: If there is a blank row between the others.
+    """
+    blank = table.blank_lines if isinstance(table, DelimitedTable) else ()
+    if blank and blank[0] < table.lines[-1]:
+        reason = "the row is blank, and rows without times are told by their position; fill it with NaN, or remove it"
+        raise InputError(reason, file=table.file, line=blank[0], subject=subject)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep.files.delimited import is_missing, read_delimited
+from data_prep.files.folders import entries_of
 from tff_affect.errors import InputError
 
 ANNOTATION = Path("RECOLA-Annotation/emotional_behaviour")
@@ -15,7 +16,6 @@ CENTRED = Path("Ratings_affective_behaviour_CCC_centred")
 FEATURES = Path("RECOLA-Video-features")
 TIMINGS = Path("RECOLA-Video-timings")
 METADATA = Path("RECOLA-Metadata/recola_user_info.csv")
-MARKER = "SYNTHETIC.txt"
 TIME_IN_SECONDS = "time in seconds"
 DIMENSIONS = ("arousal", "valence")
 RATERS = ("FM1", "FM2", "FM3", "FF1", "FF2", "FF3")
@@ -72,9 +72,9 @@ def find_files(folder: Path) -> tuple[RecolaFiles, ...]:
         raise InputError(
             f"not RECOLA's layout: expected {ANNOTATION.as_posix()}/arousal or {CENTRED}/arousal", file=folder
         )
-    found = {dimension: _participants(labels / dimension, (".csv",)) for dimension in DIMENSIONS}
-    features = _participants(folder / FEATURES, (".arff", ".csv"))
-    timings = _participants(folder / TIMINGS, (".csv",)) if (folder / TIMINGS).is_dir() else {}
+    found = {dimension: _participants(labels / dimension, folder, (".csv",)) for dimension in DIMENSIONS}
+    features = _participants(folder / FEATURES, folder, (".arff", ".csv"))
+    timings = _participants(folder / TIMINGS, folder, (".csv",)) if (folder / TIMINGS).is_dir() else {}
     subjects = sorted({*features, *(s for files in found.values() for s in files)}, key=lambda s: int(s[1:]))
     for subject in subjects:
         for dimension, files in found.items():
@@ -91,11 +91,9 @@ def _require_file(subject: str, files: Mapping[str, Path], expected: Path) -> No
         raise InputError(reason, file=expected, subject=subject)
 
 
-def _participants(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise InputError("the folder is missing", file=folder)
+def _participants(folder: Path, root: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     files: dict[str, Path] = {}
-    for file in sorted(folder.iterdir()):
+    for file in entries_of(folder, root):
         match = re.fullmatch(r"[Pp](\d{1,6})", file.stem)
         if match is None or file.suffix.lower() not in suffixes:
             continue

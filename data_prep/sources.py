@@ -59,16 +59,20 @@ def detect(path: Path) -> str:
         InputError: If it is nothing known.
     """
     path = Path(path)
-    for kind, matches in _DETECTORS:
-        if matches(path):
-            return kind
+    try:
+        found = next((kind for kind, matches in _DETECTORS if matches(path)), None)
+        is_folder = path.is_dir()
+    except OSError as error:
+        raise InputError(f"cannot look here: {error.strerror or error}", file=path) from error
+    if found is not None:
+        return found
     looked = (
         f"a cohort ({MANIFEST}), RECOLA ({ANNOTATION.as_posix()} or {CENTRED}), "
         "AVEC (ratings_gold_standard or labels/gs_1), MuSe (features and partition.csv), "
         "tables of OpenFace, py-feat or LibreFace (<subject>.csv), or a table (a file)"
     )
     raise InputError(
-        f"{'nothing known here' if path.is_dir() else 'no such file or folder'}; looked for {looked}", file=path
+        f"{'nothing known here' if is_folder else 'no such file or folder'}; looked for {looked}", file=path
     )
 
 
@@ -80,7 +84,8 @@ def open_source(path: Path, options: SourceOptions | None = None) -> Source:
     """
     path, options = Path(path), options or SourceOptions()
     # Who maps a table's columns means them so, whichever tool they resemble.
-    kind = "table" if options.column_map is not None and path.is_file() else detect(path)
+    detected = detect(path)
+    kind = "table" if options.column_map is not None and path.is_file() else detected
     if kind == "cohort":
         raise InputError("this is a cohort already; nothing to convert", file=path)
     reader = _READERS[kind]

@@ -156,6 +156,7 @@ def _manifest(config: VideoConfig, beside: RecordingLabels, video_rate: float) -
             "geometry": config.geometry.to_json(),
             "pose": config.pose,
             "fusion": beside.fusion,
+            "notes": list(beside.notes),
         },
     )
 

@@ -71,23 +71,39 @@ def new_folder(path: Path, overwrite: bool = False) -> Iterator[Path]:
     Raises:
         InputError: If ``path`` exists and is not an empty folder, unless ``overwrite`` is set and it holds a cohort.
     """
+    target = check_destination(path, overwrite)
+    with _new_parents(target):
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        except (OSError, RuntimeError, ValueError) as error:
+            raise InputError(f"cannot write here: {getattr(error, 'strerror', None) or error}", file=path) from error
+        try:
+            yield temporary
+            temporary.chmod(0o777 & ~current_umask())
+            # The old folder is moved aside, not removed, until the new one is in its place.
+            old = Path(f"{temporary}.old")
+            if target.exists():
+                target.rename(old)
+            temporary.rename(target)
+            shutil.rmtree(old, ignore_errors=True)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _new_parents(target: Path) -> Iterator[None]:
+    """Of the folders above ``target``, those made in the block are taken away again if it fails and they are empty."""
+    missing = [folder for folder in target.parents if not folder.exists()]
     try:
-        target = check_destination(path, overwrite)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    except (OSError, RuntimeError, ValueError) as error:
-        raise InputError(f"cannot write here: {getattr(error, 'strerror', None) or error}", file=path) from error
-    try:
-        yield temporary
-        temporary.chmod(0o777 & ~current_umask())
-        # The old folder is moved aside, not removed, until the new one is in its place.
-        old = Path(f"{temporary}.old")
-        if target.exists():
-            target.rename(old)
-        temporary.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        yield
+    except BaseException:
+        for folder in missing:
+            try:
+                folder.rmdir()
+            except OSError:
+                break
+        raise
 
 
 def check_destination(path: Path, overwrite: bool = False) -> Path:

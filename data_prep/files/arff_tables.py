@@ -101,8 +101,8 @@ def _row_lines(text: str) -> list[int]:
 
 def _is_number(value: object) -> bool:
     try:
-        float(value)  # type: ignore[arg-type]
-    except ValueError:
+        float(np.nan if value is None else value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
         return False
     return True
 
@@ -110,5 +110,5 @@ def _is_number(value: object) -> bool:
 def _array(values: Sequence[Any]) -> np.ndarray:
     try:
         return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-    except ValueError:
+    except (TypeError, ValueError):
         return np.array(values, dtype=object)

@@ -6,6 +6,7 @@ import csv
 import io
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +32,7 @@ class DelimitedTable:
         columns: Header names, stripped.
         rows: Cells, stripped; every row as long as the header.
         lines: The one-based line of each row.
-        blank_rows: Rows that held nothing and were dropped.
+        blank_lines: Lines of the rows that held nothing and were dropped.
         separator: The separator used.
     """
 
@@ -39,7 +40,7 @@ class DelimitedTable:
     columns: tuple[str, ...]
     rows: list[list[str]]
     lines: list[int]
-    blank_rows: int
+    blank_lines: tuple[int, ...]
     separator: str
 
     def text(self, column: str) -> list[str]:
@@ -88,6 +89,9 @@ def read_text(file: Path) -> str:
         InputError: If it is missing, unreadable, empty, binary or not UTF-8.
     """
     try:
+        # A pipe would be waited for without end.
+        if Path(file).exists() and not Path(file).is_file() and not Path(file).is_dir():
+            raise InputError("cannot read the file: it is a pipe or a device", file=file)
         content = Path(file).read_bytes()
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or "it cannot be followed"
@@ -108,12 +112,23 @@ def sniff_separator(header: str) -> str:
     return max(SEPARATORS, key=lambda separator: (header.count(separator), separator == ","))
 
 
-def read_delimited(file: Path, separator: str | None = None) -> DelimitedTable:
-    """Reads a table with one header line.
+def first_row(file: Path) -> tuple[str, ...]:
+    """The cells of a table's first line, stripped: its header, or numbers where it has none.
+
+    Raises:
+        InputError: If the file is unreadable.
+    """
+    line = read_text(file).lstrip("\r\n").splitlines()[0]
+    return tuple(cell.strip() for cell in line.split(sniff_separator(line)))
+
+
+def read_delimited(file: Path, separator: str | None = None, names: Sequence[str] = ()) -> DelimitedTable:
+    """Reads a table with one header line, or, where its columns' names are given, without.
 
     Args:
         file: The file; UTF-8, with or without a byte-order mark.
-        separator: Tab, comma or semicolon; sniffed from the header where left out.
+        separator: Tab, comma or semicolon; sniffed from the first line where left out.
+        names: The columns of a table that has no header line.
 
     Raises:
         InputError: If the file is unreadable, has no data, repeats a column, or a row has the wrong number of cells.
@@ -121,22 +136,22 @@ def read_delimited(file: Path, separator: str | None = None) -> DelimitedTable:
     text = read_text(file)
     separator = separator or sniff_separator(text.lstrip("\r\n").splitlines()[0])
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    columns: tuple[str, ...] | None = None
-    rows, lines, blank = [], [], 0
+    columns: tuple[str, ...] | None = tuple(names) or None
+    rows, lines, blank = [], [], []
     try:
         for raw in reader:
             row = [cell.strip() for cell in raw]
             if columns is None:
                 columns = tuple(row) if any(row) else None
             elif not any(row):
-                blank += 1
+                blank.append(reader.line_num)
             else:
                 _check_width(row, columns, file, reader.line_num, separator)
                 rows.append(row)
                 lines.append(reader.line_num)
     except csv.Error as error:
         raise InputError(f"not a readable table: {error}", file=file, line=reader.line_num) from error
-    return _checked(DelimitedTable(Path(file), columns or (), rows, lines, blank, separator))
+    return _checked(DelimitedTable(Path(file), columns or (), rows, lines, tuple(blank), separator))
 
 
 def _check_width(row: list[str], columns: tuple[str, ...], file: Path, line: int, separator: str) -> None:

@@ -8,6 +8,7 @@ SAME_TIME = 1e-6
 _GAP = 1.5
 _MUCH_FASTER = 1.5
 _JITTER = 0.1
+_SLOW_SECONDS = 0.3
 
 
 def to_times(values: np.ndarray, own: np.ndarray, times: np.ndarray, longest_gap: float = 0.0) -> np.ndarray:
@@ -16,7 +17,8 @@ def to_times(values: np.ndarray, own: np.ndarray, times: np.ndarray, longest_gap
     A time that coincides with one of the values' own gets that value, exactly; any other the linear interpolation of
     its two neighbours. Where the values come more than 1.5 times as fast as they are asked for, every time gets the
     mean of half a step on either side. It is NaN outside the recording, next to a missing value, in a gap of more
-    than 1.5 of the values' median steps (or ``longest_gap``), and where less than half of the time averaged over has a
+    than 1.5 of the values' median steps (or ``longest_gap``), of slow values between those that are more than 0.3 s
+    and 1.5 target steps apart, and where less than half of the time averaged over has a
     value.
 
     Args:
@@ -37,7 +39,9 @@ def to_times(values: np.ndarray, own: np.ndarray, times: np.ndarray, longest_gap
     target_step = float(np.median(np.diff(times))) if len(times) > 1 else step
     if step and target_step > _MUCH_FASTER * step:
         return _means(values, own, times, target_step, step)
-    result = _interpolated(values, own, times, max(_GAP * step, longest_gap))
+    # Slow values say little of what lies between them.
+    bridged = min(_GAP * step, max(_GAP * target_step, _SLOW_SECONDS))
+    result = _interpolated(values, own, times, max(bridged, longest_gap))
     nearest = _nearest(own, times)
     same = np.abs(own[nearest] - times) <= SAME_TIME
     result[same] = values[nearest[same]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,13 @@ from data_prep.files.arff_tables import Table
 from data_prep.files.resample import to_times
 from tff_affect.errors import InputError
 
-_IN_SECONDS = "time in seconds"
-CLOCKS = ("frametime", "timestamp", "time", _IN_SECONDS)
+_IN_SECONDS, _IN_MILLISECONDS = "time in seconds", "time in milliseconds"
+CLOCKS = ("frametime", "timestamp", "time", _IN_SECONDS, _IN_MILLISECONDS)
 # What corpora and tools write beside the numbers; none of it is a feature or a rating.
 _METADATA = frozenset({*CLOCKS, "name", "instance_name", "class", "segment_id", "subject", "frame"})
 _SECONDS_UP_TO, _MILLISECONDS_FROM = 1.0, 10.0
+_DAY = 86_400.0
+_SHORTEST_STEP = 1e-6
 _LEAST_OVERLAP = 0.5
 _TIME_TOLERANCE = 1e-3
 
@@ -47,12 +50,55 @@ def stacked(table: Table, names: Sequence[str], subject: str) -> np.ndarray:
     return np.stack([table.numbers(name) for name in names], axis=1)
 
 
+@dataclass(frozen=True)
+class Clock:
+    """A table's clock.
+
+    Attributes:
+        column: What the column is called.
+        seconds: ``[rows]`` float64.
+        in_milliseconds: Whether the column was taken for milliseconds.
+    """
+
+    column: str
+    seconds: np.ndarray
+    in_milliseconds: bool
+
+    @property
+    def rate(self) -> float:
+        """Rows per second, from the median step, rounded to six digits."""
+        return round(1.0 / float(np.median(np.diff(self.seconds))), 6)
+
+
 def seconds(table: Table, subject: str) -> np.ndarray:
-    """The table's clock, ``[rows]`` float64 seconds; whole recordings in milliseconds are known by their median step.
+    """The seconds of the table's `clock`, ``[rows]`` float64; raises as that does."""
+    return clock(table, subject).seconds
+
+
+def clock(table: Table, subject: str) -> Clock:
+    """The table's clock.
+
+    ``time in seconds`` and ``time in milliseconds`` say their unit. Any other clock is in seconds where its median step
+    is up to 1. It is in milliseconds where its times are whole numbers, its median step is 10 or more, and either the
+    recording, read as seconds, would last longer than a day, or it is MuSe's clock (``timestamp`` beside
+    ``segment_id``). The rest is in doubt.
 
     Raises:
-        InputError: If there is no clock, it does not increase, or its unit is in doubt.
+        InputError: If there is no clock, it does not increase, its unit is in doubt, or its median step is not between
+            a microsecond and a day.
     """
+    column, time = _increasing(table, subject)
+    in_milliseconds = _in_milliseconds(column, time, table, subject)
+    found = time / 1000.0 if in_milliseconds else time
+    step = float(np.median(np.diff(found)))
+    if not _SHORTEST_STEP <= step <= _DAY:
+        reason = f"column {column!r}: expected times between a microsecond and a day apart, found {step:g} s"
+        raise InputError(reason, file=table.file, subject=subject)
+    return Clock(column, found, in_milliseconds)
+
+
+def _increasing(table: Table, subject: str) -> tuple[str, np.ndarray]:
+    """Name and ``[rows]`` numbers of the only clock."""
     clocks = [name for name in table.columns if name.lower() in CLOCKS]
     if len(clocks) != 1:
         found = f"found {len(clocks)} among {', '.join(table.columns[:8])}"
@@ -67,13 +113,22 @@ def seconds(table: Table, subject: str) -> np.ndarray:
         row = int(wrong[0])
         reason = f"column {column!r}: expected times that increase, found {time[row]:g}"
         raise InputError(reason, file=table.file, line=table.lines[row], subject=subject)
-    step = float(np.median(np.diff(time)))
-    if column.lower() == _IN_SECONDS:
-        return time
-    if _SECONDS_UP_TO < step < _MILLISECONDS_FROM:
-        reason = f"column {column!r} steps by {step:g}: too slow for seconds and too fast for milliseconds"
-        raise InputError(f"{reason}; call the column {_IN_SECONDS!r} if it is", file=table.file, subject=subject)
-    return time / 1000.0 if step >= _MILLISECONDS_FROM else time
+    return column, time
+
+
+def _in_milliseconds(column: str, time: np.ndarray, table: Table, subject: str) -> bool:
+    step, name = float(np.median(np.diff(time))), column.lower()
+    if name in (_IN_SECONDS, _IN_MILLISECONDS) or step <= _SECONDS_UP_TO:
+        return name == _IN_MILLISECONDS
+    of_muse = name == "timestamp" and "segment_id" in (other.lower() for other in table.columns)
+    too_long = float(time[-1] - time[0]) > _DAY
+    if step >= _MILLISECONDS_FROM and (of_muse or too_long) and bool((time == np.round(time)).all()):
+        return True
+    doubt = "seconds or milliseconds?"
+    if step < _MILLISECONDS_FROM:
+        doubt = "too slow for seconds and too fast for milliseconds"
+    reason = f"column {column!r} steps by {step:g}: {doubt}; call it {_IN_SECONDS!r} or {_IN_MILLISECONDS!r}"
+    raise InputError(reason, file=table.file, subject=subject)
 
 
 def joined_labels(

@@ -28,6 +28,7 @@ DELAY_GRID = tuple(round(DELAY_STEP * i, 1) for i in range(25))
 _FIT_RATE = 5.0
 _RIDGE = 1.0
 _ROWS_PER_FEATURE = 5
+_LEAST_SHARED = 0.5
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,13 @@ class DelaySearch:
         grid: The delays, in seconds.
         per_recording: Label -> for each delay, the mean CCC over the development recordings.
         pooled: Label -> for each delay, the CCC over all their frames together.
+        same_frames: Whether every delay was scored on the same frames.
     """
 
     grid: tuple[float, ...]
     per_recording: Mapping[str, tuple[float, ...]]
     pooled: Mapping[str, tuple[float, ...]]
+    same_frames: bool = True
 
     @property
     def best(self) -> dict[str, float]:
@@ -95,7 +98,9 @@ def search_delay(
     """Searches the annotation delay.
 
     Features are standardised by the training subjects' mean and deviation, and the regression is fitted on at most
-    five frames a second. Every delay is scored on the same frames: those from the longest delay on.
+    five frames a second. Every delay is scored on the same frames: those from the longest delay on for which each delay
+    has a prediction. Where features are missing so often that these are fewer than half of the frames from the longest
+    delay on, each delay is scored on all frames that it predicts, and the result says so.
 
     Args:
         train: Subject -> table, for fitting.
@@ -113,17 +118,33 @@ def search_delay(
     _check(train, development, shifts)
     fitted = {subject: _seen(table) for subject, table in train.items()}
     scored = {subject: _seen(table) for subject, table in development.items()}
+    common, same_frames = _common(scored, shifts)
     each, pooled = np.zeros((len(grid), len(labels))), np.zeros((len(grid), len(labels)))
     for i, shift in enumerate(shifts):
         for d, label in enumerate(labels):
             gold = {subject: table.labels[:, d].astype(np.float64) for subject, table in train.items()}
             model = _fit(fitted, gold, shift, math.ceil(frame_rate / _FIT_RATE), label)
-            pairs = [_scored_pair(model, scored[s], t.labels[:, d], shift, max(shifts)) for s, t in development.items()]
+            pairs = [_scored_pair(model, scored[s], t.labels[:, d], shift, common[s]) for s, t in development.items()]
             each[i, d], pooled[i, d] = _scores(pairs, label)
         if on_delay:
             on_delay(f"{grid[i]:g} s", len(grid))
     columns = [(name, tuple(map(float, each[:, d])), tuple(map(float, pooled[:, d]))) for d, name in enumerate(labels)]
-    return DelaySearch(tuple(grid), {name: e for name, e, _ in columns}, {name: p for name, _, p in columns})
+    each_label, pooled_label = {name: e for name, e, _ in columns}, {name: p for name, _, p in columns}
+    return DelaySearch(tuple(grid), each_label, pooled_label, same_frames)
+
+
+def _common(features: Mapping[str, np.ndarray], shifts: list[int]) -> tuple[dict[str, np.ndarray], bool]:
+    """Subject -> frames to score, and whether they are those that all delays predict."""
+    late = {subject: np.arange(len(values)) >= max(shifts) for subject, values in features.items()}
+    both = {subject: mask & _predicted_by_all(features[subject], shifts) for subject, mask in late.items()}
+    kept, frames = (sum(int(mask.sum()) for mask in masks.values()) for masks in (both, late))
+    same_frames = kept >= _LEAST_SHARED * frames
+    return (both if same_frames else late), same_frames
+
+
+def _predicted_by_all(features: np.ndarray, shifts: list[int]) -> np.ndarray:
+    seen = np.where(np.isfinite(features).all(axis=1), 0.0, np.nan)
+    return np.isfinite(np.sum([shift_forward(seen, shift) for shift in shifts], axis=0))
 
 
 def _check(train: Mapping[str, SubjectTable], development: Mapping[str, SubjectTable], shifts: list[int]) -> None:
@@ -150,15 +171,15 @@ def _fit(
 
 
 def _scored_pair(
-    model: Pipeline, features: np.ndarray, labels: np.ndarray, shift: int, first: int
+    model: Pipeline, features: np.ndarray, labels: np.ndarray, shift: int, scored: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Gold standard and prediction of a recording on the clock of the labels, from frame ``first`` on, NaN masked."""
+    """Gold standard and prediction of a recording on the clock of the labels, in the frames to score, NaN masked."""
     seen = np.isfinite(features).all(axis=1)
     predictions = np.full(len(features), np.nan)
     if seen.any():
         predictions[seen] = model.predict(features[seen])
     gold = np.where(np.isfinite(labels), labels, np.nan)
-    return gold[first:], shift_forward(predictions, shift)[first:]
+    return gold[scored], shift_forward(predictions, shift)[scored]
 
 
 def _scores(pairs: list[tuple[np.ndarray, np.ndarray]], label: str) -> tuple[float, float]:

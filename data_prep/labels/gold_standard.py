@@ -24,6 +24,8 @@ __all__ = [
     "DBA_SECONDS",
     "FUSIONS",
     "SMOOTHINGS",
+    "check_fusion",
+    "check_smoothing",
     "fuse_ccc_centred",
     "fuse_dba",
     "fuse_ewe",
@@ -36,6 +38,8 @@ DBA_SECONDS = 4.0
 SMOOTHINGS = ("median", "mean")
 _DBA_ITERATIONS = 10
 _DBA_CHANGE = 1e-4
+_SHAPE_DIGITS = 9
+_HIGHEST_RATE = 1000.0
 
 
 def fuse_mean(ratings: np.ndarray) -> np.ndarray:
@@ -136,9 +140,13 @@ def fuse_ccc_centred(ratings: np.ndarray) -> np.ndarray:
 def fuse_dba(ratings: np.ndarray, window: int = 100) -> np.ndarray:
     """Barycentre average under dynamic time warping (Petitjean et al., 2011): raters may lag differently.
 
-    Starting from the plain mean, each trace is warped onto the average and the average is taken anew, until it stands
-    still (at most ten times). A peak that raters mark at different moments keeps its height, as long as the marks are
-    closer together than the peak is wide: farther apart, they may stay two. Warping leaves small steps; see `smooth`.
+    Raters differ in level and in gain as well as in time, and raw traces would have the one warped into the other. So
+    the warping sees shapes: traces without their mean, divided by their deviation. Starting from the mean shape, each
+    is warped onto the average and the average is taken anew, until it stands still (at most ten times). What is then
+    averaged at each frame are the ratings themselves, each rater's once. Raters who differ in level and gain alone have
+    the plain mean as their barycentre. A peak that raters mark at different moments keeps its height, as long as the
+    marks are closer together than the peak is wide: farther apart, they may stay two. Warping leaves small steps; see
+    `smooth`.
 
     Args:
         ratings: ``[frames, raters]``. A silence inside a trace is interpolated for the warping.
@@ -150,20 +158,40 @@ def fuse_dba(ratings: np.ndarray, window: int = 100) -> np.ndarray:
     Raises:
         InputError: If a rater never rated, no frame lies within all raters' traces, or the window is negative.
     """
-    from dtaidistance.dtw_barycenter import dba_loop
-
     ratings = _everybody_rated(ratings)
     if window < 0:
         raise InputError(f"expected a warping window of 0 frames or more, found {window}")
     span = _common_span(ratings)
     filled = pd.DataFrame(ratings[span]).interpolate(limit_area="inside").to_numpy()
-    traces = [np.ascontiguousarray(trace) for trace in filled.T]
-    # The library counts the diagonal into its window: 1 is no shift at all.
-    options = {"use_c": True, "window": window + 1, "max_it": _DBA_ITERATIONS, "thr": _DBA_CHANGE}
     fused = np.full(len(ratings), np.nan)
-    fused[span] = dba_loop(traces, c=filled.mean(axis=1), **options)
+    # The library counts the diagonal into its window (1 is no shift at all), and overflows on windows far too wide.
+    fused[span] = _barycentre(filled, min(window, len(filled)) + 1)
     fused[~np.isfinite(ratings).any(axis=1)] = np.nan
     return fused
+
+
+def _barycentre(traces: np.ndarray, window: int) -> np.ndarray:
+    """``[frames]``: the mean of ``[frames, raters]`` traces, each warped as its shape fits the average shape."""
+    from dtaidistance.dtw import warping_path_fast
+    from dtaidistance.dtw_barycenter import dba_loop
+
+    shapes = [_shape(trace) for trace in traces.T]
+    options = {"use_c": True, "max_it": _DBA_ITERATIONS, "thr": _DBA_CHANGE}
+    average = np.ascontiguousarray(dba_loop(shapes, c=np.mean(shapes, axis=0), window=window, **options))
+    warped = np.empty_like(traces)
+    for rater, shape in enumerate(shapes):
+        there, own = np.array(warping_path_fast(average, shape, window=window)).T
+        matched = np.bincount(there, minlength=len(traces))
+        warped[:, rater] = np.bincount(there, traces[own, rater], len(traces)) / matched
+    return np.asarray(warped.mean(axis=1))
+
+
+def _shape(trace: np.ndarray) -> np.ndarray:
+    """The trace without level and gain. What rounding leaves of equal shapes is taken away, lest it decides ties."""
+    deviation = trace.std()
+    if deviation <= rounding_of(trace):
+        return np.zeros(len(trace))
+    return np.round((trace - trace.mean()) / deviation, _SHAPE_DIGITS)
 
 
 def _common_span(ratings: np.ndarray) -> slice:
@@ -184,17 +212,32 @@ FUSIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def fusion_named(name: str, frame_rate: float = 25.0) -> Callable[[np.ndarray], np.ndarray]:
+def check_fusion(name: str) -> None:
+    """Raises `InputError` unless there is a fusion rule of that name."""
+    if name not in FUSIONS:
+        raise InputError(f"expected a fusion among {', '.join(FUSIONS)}, found {name!r}")
+
+
+def fusion_named(name: str, frame_rate: float) -> Callable[[np.ndarray], np.ndarray]:
     """The fusion rule of that name, for ratings of that many frames per second.
 
     Raises:
-        InputError: If there is none.
+        InputError: If there is none, or the rate is not above 0 and up to 1000.
     """
-    if name not in FUSIONS:
-        raise InputError(f"expected a fusion among {', '.join(FUSIONS)}, found {name!r}")
+    check_fusion(name)
+    if not 0 < frame_rate <= _HIGHEST_RATE:
+        raise InputError(f"expected ratings at above 0 and up to {_HIGHEST_RATE:g} per second, found {frame_rate:g}")
     if name == "dba":
         return partial(fuse_dba, window=round(DBA_SECONDS * frame_rate))
     return FUSIONS[name]
+
+
+def check_smoothing(seconds: float, kind: str = "median") -> None:
+    """Raises `InputError` if the smoothing is unknown, or its width is negative or not a finite number."""
+    if kind not in SMOOTHINGS:
+        raise InputError(f"expected a smoothing among {', '.join(SMOOTHINGS)}, found {kind!r}")
+    if not 0 <= seconds < np.inf:
+        raise InputError(f"expected to smooth over 0 seconds or more, found {seconds:g}")
 
 
 def smooth(values: np.ndarray, frame_rate: float, seconds: float, kind: str = "median") -> np.ndarray:
@@ -203,21 +246,23 @@ def smooth(values: np.ndarray, frame_rate: float, seconds: float, kind: str = "m
     Args:
         values: ``[frames]`` or ``[frames, dimensions]``, NaN where missing.
         frame_rate: Frames per second.
-        seconds: Width of the window, rounded to an odd number of frames. It is cut off at the ends.
+        seconds: Width of the window; the nearest odd number of frames is taken, of two the larger. It is cut off at the
+            ends.
         kind: ``median`` or ``mean``, over the frames of the window that are there.
 
     Returns:
         Float64 of the same shape; NaN where ``values`` are: a missing label is never made up.
 
     Raises:
-        InputError: If the kind is unknown, or the width is negative or not a number.
+        InputError: If the kind is unknown, the width is negative or not a number, or longer than the recording.
     """
-    if kind not in SMOOTHINGS:
-        raise InputError(f"expected a smoothing among {', '.join(SMOOTHINGS)}, found {kind!r}")
-    if not 0 <= seconds < np.inf:
-        raise InputError(f"expected to smooth over 0 seconds or more, found {seconds:g}")
+    check_smoothing(seconds, kind)
     frame = pd.DataFrame(np.asarray(values, np.float64))
-    width = 2 * round(seconds * frame_rate / 2) + 1
+    if seconds * frame_rate > len(frame):
+        length = f"{len(frame) / frame_rate:g} s"
+        raise InputError(f"expected to smooth over no more than the recording of {length}, found {seconds:g} s")
+    # Half a width that rounding puts just below a whole number is that number.
+    width = 2 * int(seconds * frame_rate / 2 + 1e-9) + 1
     rolling = frame.rolling(width, center=True, min_periods=1)
     smoothed = rolling.median() if kind == "median" else rolling.mean()
     return smoothed.where(frame.notna()).to_numpy().reshape(np.shape(values))

@@ -7,25 +7,23 @@ folder (Ringeval et al., 2013) is such a folder as it stands; so are MuSe's labe
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from data_prep.files.delimited import DelimitedTable, is_missing, read_delimited
+from data_prep.files.delimited import DelimitedTable, read_delimited
 from data_prep.files.folders import entries_of, one_file_each
-from data_prep.files.timed_tables import joined_labels, seconds, value_columns
-from data_prep.labels.gold_standard import fusion_named
-from tff_affect.cohort import LABEL_LIMIT, PARTITIONS, SubjectEntry
+from data_prep.files.timed_tables import clock, joined_labels, seconds, value_columns
+from data_prep.labels.fusion_record import read_fusion
+from data_prep.labels.gold_standard import check_fusion, fusion_named
+from data_prep.labels.raters import named_like_raters
+from tff_affect.cohort import LABEL_LIMIT
 from tff_affect.errors import InputError
 
-__all__ = ["SUBJECTS_CSV", "LabelFolder", "read_subjects_csv", "write_label"]
+__all__ = ["LabelFolder", "write_label"]
 
-SUBJECTS_CSV = "subjects.csv"
-_PARTITION_NAMES: Mapping[str, str] = {
-    **{name: name for name in PARTITIONS},
-    **dict.fromkeys(("dev", "devel", "val", "valid", "validation"), "development"),
-}
+_DEFAULT = "mean"
+_SUPPLIED = "as supplied"
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -40,31 +38,65 @@ class LabelFolder:
         dimensions: Names of the subfolders, sorted.
         subjects: File names without their ending, in natural order; every dimension has every subject.
         frame_rate: Labels per second, from the median step of the first subject, rounded to six digits.
+        fusion: The rule that fuses several raters; ``as supplied`` where every label comes in a single column, with
+            what ``fusion.json`` says of it.
+        notes: How the clock was understood, where it does not go without saying.
     """
 
-    def __init__(self, path: Path, fusion: str = "mean") -> None:
+    def __init__(self, path: Path, fusion: str | None = None) -> None:
         """Opens the folder.
 
         Args:
             path: The folder.
-            fusion: Rule for files of several raters; a name in ``gold_standard.FUSIONS``. One column is taken as it
-                is.
+            fusion: Rule for files of several raters, a name in ``gold_standard.FUSIONS``: every column of values is
+                then a rater. By default single columns are taken as they are, and columns that are named like raters
+                (see `named_like_raters`) are fused by ``mean``.
 
         Raises:
-            InputError: If the folder is no such folder, a link leads out of it, a dimension lacks a subject, or the
-                first file cannot be read.
+            InputError: If the folder is no such folder, a link leads out of it, a dimension lacks a subject, there is
+                nothing to fuse by the rule, or the first subject's files cannot be read.
         """
         self.path = Path(path)
-        fusion_named(fusion)
+        check_fusion(fusion or _DEFAULT)
         folders = [entry for entry in entries_of(self.path, self.path) if entry.is_dir()]
         if not folders:
             raise InputError("expected folders of labels, <dimension>/<subject>.csv, found none", file=self.path)
         self._files = {folder.name: one_file_each(_tables(folder, self.path)) for folder in folders}
         self.dimensions: tuple[str, ...] = tuple(sorted(self._files))
         self.subjects: tuple[str, ...] = self._complete()
-        time = self.ratings(self.subjects[0], self.dimensions[0])[0]
-        self.frame_rate: float = round(1.0 / float(np.median(np.diff(time))), 6)
-        self._fuse = fusion_named(fusion, self.frame_rate)
+        self._asked = fusion
+        first = {dimension: read_delimited(self.file(self.subjects[0], dimension)) for dimension in self.dimensions}
+        self._several = any(len(self._raters(table)) > 1 for table in first.values())
+        self.fusion: str = self._how()
+        times = clock(first[self.dimensions[0]], self.subjects[0])
+        self.frame_rate: float = times.rate
+        unit = f"the labels' times, column {times.column!r}, are taken for milliseconds"
+        self.notes: tuple[str, ...] = (unit,) if times.in_milliseconds else ()
+        try:
+            self._fuse = fusion_named(fusion or _DEFAULT, self.frame_rate)
+        except InputError as error:
+            raise InputError(error.reason, file=first[self.dimensions[0]].file) from error
+
+    def _how(self) -> str:
+        """The rule that fuses, or how labels that come fused were supplied."""
+        if self._several:
+            return self._asked or _DEFAULT
+        if self._asked is not None:
+            reason = f"each file has a single column of values: there is nothing to fuse by {self._asked!r}"
+            raise InputError(f"{reason}; leave the fusion out, or name a folder of ratings", file=self.path)
+        record = read_fusion(self.path)
+        return _SUPPLIED if record is None else f"{_SUPPLIED}: {record}"
+
+    def _raters(self, table: DelimitedTable) -> tuple[str, ...]:
+        """The columns of a file that are fused; one where there is nothing to fuse."""
+        names = _columns(table)
+        if len(names) > 1 and self._asked is None and not named_like_raters(names):
+            reason = (
+                f"expected one column of values, or columns named like raters (FM1, R2, rater_3), found "
+                f"{', '.join(names[:8])}; keep one, call it 'value', or name a fusion if all of them are raters"
+            )
+            raise InputError(reason, file=table.file, line=1)
+        return names
 
     def _complete(self) -> tuple[str, ...]:
         subjects = sorted({subject for files in self._files.values() for subject in files}, key=_natural)
@@ -96,7 +128,7 @@ class LabelFolder:
             InputError: For the first thing wrong with the file, with its line.
         """
         table = read_delimited(self.file(subject, dimension))
-        names = ("value",) if "value" in table.columns else value_columns(table)
+        names = _columns(table)
         return seconds(table, subject), names, np.stack([_values(table, name) for name in names], axis=1)
 
     def fused(self, subject: str, dimension: str) -> tuple[np.ndarray, np.ndarray]:
@@ -105,9 +137,14 @@ class LabelFolder:
         Raises:
             InputError: For the first thing wrong with the file.
         """
-        time, _, ratings = self.ratings(subject, dimension)
-        if ratings.shape[1] == 1:
+        table = read_delimited(self.file(subject, dimension))
+        names = self._raters(table)
+        time, ratings = seconds(table, subject), np.stack([_values(table, name) for name in names], axis=1)
+        if len(names) == 1:
             return time, ratings[:, 0]
+        if not self._several:
+            reason = f"expected one column of values as in the first subject's files, found {', '.join(names[:8])}"
+            raise InputError(reason, file=table.file, line=1, subject=subject)
         try:
             return time, self._fuse(ratings)
         except InputError as error:
@@ -130,6 +167,11 @@ def _tables(folder: Path, root: Path) -> list[Path]:
     return [entry for entry in entries_of(folder, root) if entry.suffix.lower() == ".csv" and not entry.is_dir()]
 
 
+def _columns(table: DelimitedTable) -> tuple[str, ...]:
+    """``value`` where there is such a column, else all columns of values."""
+    return ("value",) if "value" in table.columns else value_columns(table)
+
+
 def _values(table: DelimitedTable, column: str) -> np.ndarray:
     values = table.numbers(column)
     if not np.isfinite(values).any():
@@ -139,54 +181,6 @@ def _values(table: DelimitedTable, column: str) -> np.ndarray:
         reason = f"column {column!r}: expected a rating within +-{LABEL_LIMIT:g}, found {values[wrong[0]]:g}"
         raise InputError(reason, file=table.file, line=table.lines[int(wrong[0])])
     return values
-
-
-def read_subjects_csv(folder: Path) -> dict[str, SubjectEntry]:
-    """What ``subjects.csv`` in a folder says of its subjects.
-
-    The column ``subject`` names them, ``partition`` (optional; ``train``, ``development``, ``test``, or their usual
-    short forms) is what the corpus publishes, and every other column is a group attribute; an empty cell says nothing.
-
-    Returns:
-        Subject -> entry, in the file's order; empty if there is no such file.
-
-    Raises:
-        InputError: If the file is unreadable, a subject is missing or twice, or a partition is unknown.
-    """
-    file = Path(folder) / SUBJECTS_CSV
-    if file.name not in (entry.name for entry in entries_of(Path(folder), Path(folder))):
-        return {}
-    table = read_delimited(file)
-    subjects = table.text("subject")
-    partitions = table.text("partition") if "partition" in table.columns else [""] * len(subjects)
-    groups = {name: table.text(name) for name in table.columns if name not in ("subject", "partition", "")}
-    entries: dict[str, SubjectEntry] = {}
-    seen: set[str] = set()
-    for row, subject in enumerate(subjects):
-        _check_subject(subject, seen, file, table.lines[row])
-        seen.add(subject.lower())
-        entries[subject] = SubjectEntry(
-            subject=subject,
-            partition=_partition(partitions[row], file, table.lines[row]),
-            groups={name: cells[row] for name, cells in groups.items() if not is_missing(cells[row])},
-        )
-    return entries
-
-
-def _check_subject(subject: str, seen: set[str], file: Path, line: int) -> None:
-    if is_missing(subject):
-        raise InputError("column 'subject': the subject is missing", file=file, line=line)
-    if subject.lower() in seen:
-        raise InputError(f"subject {subject!r} is there twice", file=file, line=line)
-
-
-def _partition(cell: str, file: Path, line: int) -> str:
-    if is_missing(cell):
-        return "unassigned"
-    if cell.lower() not in _PARTITION_NAMES:
-        reason = f"column 'partition': expected one of {', '.join(PARTITIONS)}, found {cell!r}"
-        raise InputError(reason, file=file, line=line)
-    return _PARTITION_NAMES[cell.lower()]
 
 
 def write_label(file: Path, time: np.ndarray, values: np.ndarray) -> None:

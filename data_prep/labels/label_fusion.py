@@ -8,22 +8,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from data_prep.labels.gold_standard import fusion_named, smooth
-from data_prep.labels.label_folder import SUBJECTS_CSV, LabelFolder, read_subjects_csv, write_label
+from data_prep.files.marker import MARKER, says_synthetic
+from data_prep.labels.fusion_record import FusionRecord, write_fusion
+from data_prep.labels.gold_standard import check_smoothing, fusion_named, smooth
+from data_prep.labels.label_folder import LabelFolder, write_label
 from data_prep.labels.rater_agreement import agreement_table
+from data_prep.labels.subjects_csv import SUBJECTS_CSV, read_subjects_csv
 from tff_affect.cohort import new_folder
 from tff_affect.errors import InputError
 
-__all__ = ["AGREEMENT", "MARKER", "fuse_folder", "says_synthetic"]
+__all__ = ["AGREEMENT", "fuse_folder"]
 
 AGREEMENT = "agreement.csv"
-MARKER = "SYNTHETIC.txt"
-
-
-def says_synthetic(folder: Path) -> bool:
-    """Whether a folder of labels, or the corpus that it lies in up to two folders above, is marked as generated."""
-    here = Path(folder).resolve()
-    return any((place / MARKER).is_file() for place in (here, *here.parents[:2]))
 
 
 def fuse_folder(
@@ -33,9 +29,9 @@ def fuse_folder(
     smooth_seconds: float = 0.0,
     on_file: Callable[[str, int], None] | None = None,
 ) -> pd.DataFrame:
-    """Writes ``<out>/<dimension>/<subject>.csv`` (``time,value``) and ``<out>/agreement.csv``; all of it, or nothing.
+    """Writes ``<out>/<dimension>/<subject>.csv`` (``time,value``), and ``agreement.csv``; all of it, or nothing.
 
-    A ``subjects.csv`` and the mark of generated data come along.
+    ``fusion.json`` says how they were fused; a ``subjects.csv`` and the mark of generated data come along.
 
     Args:
         ratings: A folder of labels with several raters, see `LabelFolder`.
@@ -51,7 +47,7 @@ def fuse_folder(
         InputError: For the first thing wrong with the ratings, the options or ``out``.
     """
     folder = LabelFolder(ratings, rule)
-    smooth(np.zeros(1), folder.frame_rate, smooth_seconds)
+    check_smoothing(smooth_seconds)
     if Path(out).resolve().is_relative_to(Path(ratings).resolve()):
         raise InputError("this lies in the folder of ratings, where it would pass for ratings; name another", file=out)
     read_subjects_csv(folder.path)
@@ -60,25 +56,26 @@ def fuse_folder(
         for dimension in folder.dimensions:
             (made / dimension).mkdir()
             for subject in folder.subjects:
-                time, fused, row = _fused(folder, subject, dimension, rule)
-                smoothed = smooth(fused, folder.frame_rate, smooth_seconds) if smooth_seconds else fused
-                write_label(made / dimension / f"{subject}.csv", time, smoothed)
+                time, fused, row = _fused(folder, subject, dimension, rule, smooth_seconds)
+                write_label(made / dimension / f"{subject}.csv", time, fused)
                 rows.append({"subject": subject, "dimension": dimension, **row})
                 if on_file:
                     on_file(f"{dimension} {subject}", len(folder.dimensions) * len(folder.subjects))
         table = pd.DataFrame(rows)
         table.to_csv(made / AGREEMENT, index=False)
+        write_fusion(made, FusionRecord(rule, float(smooth_seconds), says_synthetic(folder.path)))
         _take_along(folder.path, made)
     return table
 
 
 def _fused(
-    folder: LabelFolder, subject: str, dimension: str, rule: str
+    folder: LabelFolder, subject: str, dimension: str, rule: str, smooth_seconds: float
 ) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
     time, names, ratings = folder.ratings(subject, dimension)
     try:
         agreement = agreement_table(ratings, names)
-        return time, fusion_named(rule, folder.frame_rate)(ratings), agreement
+        fused = fusion_named(rule, folder.frame_rate)(ratings)
+        return time, smooth(fused, folder.frame_rate, smooth_seconds) if smooth_seconds else fused, agreement
     except InputError as error:
         raise InputError(error.reason, file=folder.file(subject, dimension), subject=subject) from error
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from data_prep.files.marker import says_synthetic
 from data_prep.files.resample import regular_times, to_times, without_jitter
-from data_prep.labels.label_folder import SUBJECTS_CSV, LabelFolder, read_subjects_csv
-from data_prep.recola_layout import MARKER
+from data_prep.labels.label_folder import LabelFolder
+from data_prep.labels.subjects_csv import SUBJECTS_CSV, SubjectsCsv, read_subjects_csv
 from tff_affect.cohort import SubjectEntry, SubjectTable
 from tff_affect.errors import InputError
 
@@ -22,9 +23,9 @@ class RecordingLabels:
 
     Attributes:
         labels: The labels; None where there are none.
-        fusion: Rule that fuses several raters; None without labels.
+        fusion: Rule that fuses several raters, or ``as supplied``, as `LabelFolder` has it; None without labels.
         synthetic: Whether a marker says that the data are generated.
-        notes: Who was left out, a sentence each.
+        notes: Who and what was left out, and how the labels' clock was understood, a sentence each.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class RecordingLabels:
             folder: The recordings' folder. ``labels`` and ``subjects.csv`` in it are used where they are.
             subjects: Those who were recorded.
             labels: The labels' folder, instead of the one in ``folder``; a ``subjects.csv`` may be there as well.
-            fusion: Rule for several raters; default ``mean``.
+            fusion: Rule for several raters, as `LabelFolder` takes it.
             all_subjects: Whether labels without a recording are an error.
 
         Raises:
@@ -51,21 +52,23 @@ class RecordingLabels:
         place = labels or (own if own.is_dir() else None)
         if place is None and fusion is not None:
             raise InputError("a fusion needs labels; name their folder with --labels", file=folder)
-        self.fusion = None if place is None else fusion or "mean"
-        self.labels = None if place is None else LabelFolder(place, self.fusion or "mean")
+        self.labels = None if place is None else LabelFolder(place, fusion)
+        self.fusion = self.labels.fusion if self.labels else None
         self._folder = folder
         if self.labels:
             self._check_subjects(self.labels, subjects, all_subjects)
         places = [folder, *([place] if place else [])]
-        self.synthetic = any((each / MARKER).is_file() for each in places)
-        known = next((found for each in places if (found := read_subjects_csv(each))), {})
+        self.synthetic = any(says_synthetic(each) for each in places)
+        listed = next((found for each in places if (found := read_subjects_csv(each)).entries), SubjectsCsv({}))
+        known = listed.entries
         absent = [subject for subject in subjects if known and subject not in known]
         if absent:
             raise InputError(f"the recording has no row in {SUBJECTS_CSV}", file=folder, subject=absent[0])
         self._entries = {subject: known.get(subject, SubjectEntry(subject)) for subject in subjects}
         unseen = [subject for subject in known if subject not in subjects] if all_subjects else []
         left_out = f"subjects of {SUBJECTS_CSV} without a recording are left out: {', '.join(unseen)}"
-        self.notes = (left_out,) if unseen else ()
+        of_labels = self.labels.notes if self.labels else ()
+        self.notes = (*((left_out,) if unseen else ()), *listed.notes, *of_labels)
 
     def _check_subjects(self, labels: LabelFolder, subjects: Sequence[str], all_subjects: bool) -> None:
         for subject in subjects:

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from data_prep.labels.label_folder import SUBJECTS_CSV, write_label
+from data_prep.labels.label_folder import write_label
+from data_prep.labels.subjects_csv import SUBJECTS_CSV
 from data_prep.layouts.layout_subject import LayoutSubject, decoys, milliseconds, with_frame_zero, write_table
 from data_prep.recola_layout import DIMENSIONS
 

@@ -13,8 +13,9 @@ import arff
 import numpy as np
 import pandas as pd
 
-from data_prep.avec_layout import AVEC_2016, AVEC_2018, DIMENSIONS, VIDEO_2016, VIDEO_2018, Edition
+from data_prep.avec_layout import AVEC_2016, AVEC_2018, VIDEO_2016, VIDEO_2018, Edition
 from data_prep.layouts.layout_subject import LayoutSubject, write_table
+from data_prep.recola_layout import DIMENSIONS
 
 # The window and the step (seconds) that 2018's files carry in their names.
 _WINDOW = "4.0_0.04"

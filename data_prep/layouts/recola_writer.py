@@ -13,7 +13,8 @@ import arff
 import numpy as np
 import pandas as pd
 
-from data_prep.recola_layout import ANNOTATION, DIMENSIONS, FEATURES, MARKER, METADATA, TIME_IN_SECONDS, TIMINGS
+from data_prep.files.marker import MARKER
+from data_prep.recola_layout import ANNOTATION, DIMENSIONS, FEATURES, METADATA, TIME_IN_SECONDS, TIMINGS
 from data_prep.synthetic import SyntheticSubject, generate_subject
 from data_prep.synthetic_model import SyntheticConfig, rater_panel
 from tff_affect.cohort import new_folder

@@ -17,6 +17,7 @@ from types import MappingProxyType
 import numpy as np
 
 from data_prep.column_map import load_column_map
+from data_prep.files.marker import MARKER
 from data_prep.layouts.au_writer import (
     LIBREFACE_UNITS,
     OPENFACE_0_UNITS,
@@ -31,7 +32,7 @@ from data_prep.layouts.generic_writer import COLUMN_MAP, TABLE, write_generic
 from data_prep.layouts.layout_subject import LayoutSubject, milliseconds
 from data_prep.layouts.muse_writer import write_muse
 from data_prep.layouts.recola_writer import write_recola_layout
-from data_prep.recola_layout import DIMENSIONS, MARKER
+from data_prep.recola_layout import DIMENSIONS
 from data_prep.source import SourceOptions
 from data_prep.synthetic import generate_subject
 from data_prep.synthetic_model import SyntheticConfig, subject_id

@@ -83,6 +83,8 @@ def test_fuse_writes_gold_standards_and_agreement(call, ratings, tmp_path):
     assert (code, err) == (0, "")
     assert "SYNTHETIC" in out
     assert (tmp_path / "gold" / "SYNTHETIC.txt").read_text().startswith("SYNTHETIC")
+    assert "\nRaters: FM1, FM2, FM3, FF1, FF2, FF3\n" in out
+    assert json.loads((tmp_path / "gold" / "fusion.json").read_text())["rule"] == "ewe"
     raters, gold = LabelFolder(ratings), LabelFolder(tmp_path / "gold")
     assert (gold.subjects, gold.dimensions) == (raters.subjects, raters.dimensions)
     time, names, said = raters.ratings("P102", "valence")
@@ -127,6 +129,8 @@ def test_fuse_refuses_bad_input_and_leaves_nothing(call, ratings, tmp_path):
     out = tmp_path / "gold"
     is_refused(call("fuse", ratings, out, "--rule", "median"), "fusion among mean, ewe, ccc_centred, dba")
     is_refused(call("fuse", ratings, out, "--smooth", "-1"), "smooth over 0 seconds or more")
+    is_refused(call("fuse", ratings, out, "--smooth", "1e18", "--quiet"), "no more than the recording", "P101")
+    is_refused(call("fuse", ratings, out, "--smooth", "1e300", "--quiet"), "no more than the recording", "P101")
     is_refused(call("fuse", tmp_path / "nowhere", out), "nowhere")
     is_refused(call("fuse", ratings, ratings / "gold"), "lies in the folder of ratings")
     bad = tmp_path / "raters"
@@ -146,6 +150,7 @@ def test_delay_finds_the_planted_lag_and_says_what_to_set(call, cohort):
     assert any(f"data.target_delay={delay}\n" in out for delay in ("2", "2.4", "2.8"))
     assert "Few subjects were scored (1)" in out
     assert out.count(" *") == 2
+    assert "missing in many frames" not in out
     assert "fold" not in out
 
 
@@ -154,6 +159,7 @@ def test_delay_as_json_names_the_subjects_and_never_the_tested(call, cohort):
     said = strictly(out)
     assert code == 0
     assert (said["synthetic"], said["fold"], said["folds"]) == (True, 0, 3)
+    assert said["same_frames"]
     assert len(said["delays"]) == 25
     assert said["joint"] == pytest.approx(2.4, abs=0.41)
     assert set(said["best"]) == {"arousal", "valence"}
@@ -182,3 +188,13 @@ def test_delay_refuses_bad_input(call, cohort, tmp_path):
     content = json.loads((short / "cohort.json").read_text())
     (short / "cohort.json").write_text(json.dumps(content | {"time_unit": "step"}))
     is_refused(call("delay", short, "--quiet"), "in steps")
+
+
+def test_fuse_names_whoever_it_took_for_a_rater_and_the_clock(call, tmp_path):
+    (tmp_path / "raters" / "joy").mkdir(parents=True)
+    file = tmp_path / "raters" / "joy" / "A.csv"
+    file.write_text("timestamp,joy,confidence,segment_id\n0,0.1,0.2,1\n250,0.4,0.5,1\n500,0.2,0.2,1\n")
+    code, out, _ = call("fuse", tmp_path / "raters", tmp_path / "gold", "--quiet")
+    assert code == 0
+    assert "\nRaters: joy, confidence\n" in out
+    assert "Note: the labels' times, column 'timestamp', are taken for milliseconds\n" in out

@@ -7,6 +7,7 @@ from sample_au_tables import BOX, OPENFACE_UNITS, PY_FEAT_UNITS, libreface, open
 
 from data_prep.au_frames import link_boxes, read_frames
 from data_prep.au_tables import detect_dialect
+from data_prep.files.resample import to_times
 from data_prep.files.wide_csv import read_header
 from tff_affect.errors import InputError
 
@@ -73,7 +74,30 @@ def test_a_missing_cell_is_missing_alone(read):
 def test_missing_rows_are_counted_and_their_times_kept(read):
     found = read(openface().drop(index=[10, 11, 30]))
     assert found.quality["frames_without_row"] == 3
-    np.testing.assert_allclose(found.time, np.delete(np.arange(50) / 25, [10, 11, 30]))
+    assert found.quality["rows"] == 47
+    np.testing.assert_allclose(found.time, np.arange(50) / 25)
+    assert list(np.flatnonzero(np.isnan(found.features).all(axis=1))) == [10, 11, 30]
+    assert list(np.flatnonzero(~found.tracked)) == [10, 11, 30]
+
+
+def test_a_file_of_every_nth_frame_makes_no_frames_between(read):
+    found = read(py_feat(frames=1501).iloc[::25], frame_rate=25.0)
+    np.testing.assert_allclose(found.time, np.arange(61))
+    assert found.tracked.all()
+    assert found.frame_rate == 1.0
+    # At the camera's 25 Hz, the frames that nobody looked at stay missing.
+    back = to_times(found.features, found.time, np.arange(1501) / 25)
+    assert list(np.flatnonzero(np.isfinite(back).all(axis=1))) == list(range(0, 1501, 25))
+    found = read(py_feat(frames=1501).iloc[::25].drop(index=[50, 75]), frame_rate=25.0)
+    assert list(np.flatnonzero(~found.tracked)) == [2, 3]
+    assert found.quality["frames_without_row"] == 2
+
+
+def test_frame_numbers_of_another_recording_are_refused(read):
+    table = openface()
+    table.loc[30:, "frame"] += 100_000
+    with pytest.raises(InputError, match=r"line 32.*frame 100031 follows frame 30, and 50 rows make 100050 frames"):
+        read(table)
 
 
 def two_faces(scores, frames=40):
@@ -205,6 +229,7 @@ def test_py_feat_counts_skipped_frames_by_their_numbers(read):
     table = py_feat(20)
     found = read(table.assign(frame=np.arange(20) * 10), frame_rate=25.0)
     np.testing.assert_allclose(found.time, np.arange(20) * 10 / 25)
+    assert found.frame_rate == 2.5
     found = read(table.drop(columns="frame"), frame_rate=25.0)
     np.testing.assert_allclose(found.time, np.arange(20) / 25)
 
@@ -244,8 +269,11 @@ def test_rows_are_kept_or_counted(tmp_path_factory, lost, failed, others, face_i
             read_frames(file, dialect, chosen, 25.0)
         return
     found = read_frames(file, dialect, chosen, 25.0)
-    expected = table[OPENFACE].where(table["success"] == 1).to_numpy()
-    np.testing.assert_array_equal(found.features, expected)
-    np.testing.assert_allclose(found.time, (table["frame"] - 1) / 25)
-    assert len(found.time) + found.quality["rows_of_other_faces"] == found.quality["rows"] == len(mixed)
+    frames = np.arange(table["frame"].min(), table["frame"].max() + 1)
+    values = np.where(table[["success"]] == 1, table[OPENFACE], np.nan)
+    expected = pd.DataFrame(values, index=table["frame"]).reindex(frames)
+    np.testing.assert_array_equal(found.features, expected.to_numpy())
+    np.testing.assert_allclose(found.time, (frames - 1) / 25)
+    rows = len(found.time) - found.quality["frames_without_row"]
+    assert rows + found.quality["rows_of_other_faces"] == found.quality["rows"] == len(mixed)
     assert found.quality["failed_frames"] == int((table["success"] == 0).sum())

@@ -250,3 +250,37 @@ def test_one_subject_makes_a_cohort(tmp_path):
     source = AvecSource(tmp_path / "one", SourceOptions())
     assert source.subjects == ("train_1",)
     assert len(source.notes) == 1
+
+
+def add_columns(folder2018, **columns):
+    for file in (folder2018 / "features/video/AU").iterdir():
+        pd.read_csv(file, sep=";").assign(**columns).to_csv(file, sep=";", index=False)
+
+
+ANSWERS = ("Identity_1", "GoldStandard", "gold", "mean_arousal", "Valence_pred", "FM1", "FF3 _y")
+TRACKING = ("success", "confidence", "face_id", "x_12", "Y_3", "z_0", "p_rx", "p_3", "eye_lmk_x_0", "gaze_0_x")
+
+
+def test_answers_identity_and_tracking_are_left_behind_and_counted(folder2018):
+    before = AvecSource(folder2018, SourceOptions()).manifest
+    add_columns(folder2018, **dict.fromkeys((*ANSWERS, *TRACKING), 0.25), AU12_r_stddev=0.5)
+    source = AvecSource(folder2018, SourceOptions())
+    assert source.manifest.features == (*before.features, "AU12_r_stddev")
+    added = source.manifest.provenance["columns_left_behind"] - before.provenance["columns_left_behind"]
+    assert added == len(ANSWERS) + len(TRACKING)
+    _, table = source.read("train_1")
+    assert not (table.features == np.float32(0.25)).any()
+
+
+def test_a_set_of_nothing_else_is_refused(folder2018):
+    for file in (folder2018 / "features/video/AU").iterdir():
+        frame = pd.read_csv(file, sep=";")
+        frame[["timeStamp"]].assign(x_0=0.1, Identity_1=0.2).to_csv(file, sep=";", index=False)
+    with pytest.raises(InputError, match=r"line 1: expected features, found x_0, Identity_1: .*left behind"):
+        AvecSource(folder2018, SourceOptions())
+
+
+def test_other_folders_do_not_matter_to_a_set_that_is_named(folder2018):
+    (folder2018 / "features/video/cnn").mkdir()
+    (folder2018 / "features/video/cnn/readme.txt").write_text("weights")
+    assert AvecSource(folder2018, SourceOptions(feature_set="AU")).manifest.features == CONFIG.action_units

@@ -1,3 +1,4 @@
+import csv
 from dataclasses import replace
 
 import numpy as np
@@ -146,12 +147,36 @@ def test_columns_are_read_once_whatever_the_number_of_subjects(tmp_path, monkeyp
     monkeypatch.setattr(DelimitedTable, "text", lambda table, column: reads.append(column) or text(table, column))
     counts = []
     for subjects in (2, 20):
-        frame(subjects).to_csv(tmp_path / "t.csv", index=False)
+        # A blank line, so that the strict reader reads.
+        (tmp_path / "t.csv").write_text(frame(subjects).to_csv(index=False) + "\n\n")
         reads.clear()
         found = list(read_all(open_source(tmp_path / "t.csv", SourceOptions(MAP))))
         assert [entry.groups for entry, _ in found] == [{"gender": "x"}] * subjects
         counts.append(len(reads))
-    assert counts[0] == counts[1]
+    assert 0 < counts[0] == counts[1]
+
+
+def test_only_mapped_columns_are_held_and_both_readers_agree(tmp_path):
+    source = frame(3, 5).assign(v=["bad", "good", ""] * 5)
+    source.loc[4, "AU01"] = np.nan
+    source.to_csv(tmp_path / "plain.csv", index=False)
+    (tmp_path / "blank.csv").write_text(source.to_csv(index=False) + "\n,,,,,,,\n")
+    source.to_csv(tmp_path / "quoted.csv", index=False, quoting=csv.QUOTE_NONNUMERIC)
+    column_map = replace(MAP, values={"valence": {"bad": -1.0, "good": 1.0}})
+    for name in ("plain", "blank", "quoted"):
+        opened = open_source(tmp_path / f"{name}.csv", SourceOptions(column_map))
+        assert (opened._table.lines is None) == (name == "plain")
+        assert {*opened._table.numbers, *opened._table.texts} == {"who", "AU01", "AU12", "v", "sex"}
+        assert opened.manifest.provenance["blank_rows_dropped"] == (2 if name == "blank" else 0)
+        for (_, found), (_, own) in zip(read_all(opened), source.groupby("who"), strict=True):
+            np.testing.assert_array_equal(found.features, own[["AU01", "AU12"]].to_numpy(np.float32))
+            np.testing.assert_array_equal(found.labels[:, 0], own["v"].map({"bad": -1, "good": 1}).to_numpy(np.float32))
+
+
+def test_a_column_may_be_group_and_feature(tmp_path):
+    frame(2, 1).to_csv(tmp_path / "t.csv", index=False)
+    entry, table = open_source(tmp_path / "t.csv", SourceOptions(replace(MAP, groups={"g": "AU01"}))).read("s1")
+    assert float(entry.groups["g"]) == pytest.approx(float(table.features[0, 0]), rel=1e-6)
 
 
 GOOD = {"subject": "s", "features": ["AU01"], "labels": {"valence": "v"}}
@@ -175,6 +200,17 @@ GOOD = {"subject": "s", "features": ["AU01"], "labels": {"valence": "v"}}
         ({"frame_rate": 0}, "frame_rate"),
         ({"frame_rate": "fast"}, "column map"),
         ({"shuffle_steps": 1, "time_unit": "second"}, "shuffle_steps"),
+        ({"shuffle_steps": False}, "shuffle_steps: expected a whole number or null, found False"),
+        ({"shuffle_steps": 1.5}, "shuffle_steps: expected a whole number or null, found 1.5"),
+        ({"shuffle_steps": "0"}, "shuffle_steps: expected a whole number or null, found '0'"),
+        ({"synthetic": "false"}, "synthetic: expected true or false, found 'false'"),
+        ({"synthetic": 0}, "synthetic: expected true or false, found 0"),
+        ({"values": {"valence": {False: 0}}}, "values: .*found the YAML value False.*quotes"),
+        ({"values": {"valence": {"no": True}}}, "values: expected a number, found True"),
+        ({"labels": {"valence": True}}, "labels: .*found the YAML value True.*quotes"),
+        ({"features": ["AU01", False]}, "features: .*found the YAML value False.*quotes"),
+        ({"subject": True}, "subject: .*found the YAML value True.*quotes"),
+        ({"frame_rate": True}, "frame_rate: expected a number, found True"),
     ],
 )
 def test_bad_maps_are_refused(change, message):
@@ -189,3 +225,20 @@ def test_bad_map_files_are_refused(tmp_path):
             load_column_map(tmp_path / name)
     with pytest.raises(InputError, match="clip_self_report"):
         load_column_map("nothing")
+
+
+def test_words_that_yaml_takes_for_booleans_are_refused_with_a_hint(tmp_path):
+    text = "subject: s\nfeatures: [AU01]\nlabels: {pain: p}\nvalues: {pain: {%s: 0, %s: 1}}\n"
+    (tmp_path / "bare.yaml").write_text(text % ("no", "yes"))
+    with pytest.raises(InputError, match=r"bare.yaml.*False.*quotes"):
+        load_column_map(tmp_path / "bare.yaml")
+    (tmp_path / "quoted.yaml").write_text(text % ("'no'", "'yes'"))
+    assert load_column_map(tmp_path / "quoted.yaml").values == {"pain": {"no": 0.0, "yes": 1.0}}
+
+
+def test_a_name_longer_than_any_file_is_refused():
+    with pytest.raises(InputError, match="no such column map"):
+        load_column_map("x" * 5000)
+    for options in (SourceOptions(MAP), None):
+        with pytest.raises(InputError, match="cannot look here: File name too long"):
+            open_source("x" * 5000, options)

@@ -149,3 +149,37 @@ def test_detection(folder, tmp_path):
     (folder / "partition.csv").unlink()
     assert not is_muse(folder)
     assert not is_muse(tmp_path)
+
+
+def test_frames_without_a_face_are_missing_where_the_set_says_so(folder):
+    def fail(frame):
+        frame = frame.assign(success=1, confidence=0.9).astype({"confidence": float})
+        units = [name for name in frame.columns if name.endswith("_r")]
+        frame.loc[3, "success"] = 0
+        frame.loc[7, "confidence"] = -1.0
+        frame.loc[[3, 7], units] = 0.0
+        return frame
+
+    rewrite(folder, f"{UNITS}/*.csv", fail)
+    source = MuseSource(folder, SourceOptions())
+    assert source.manifest.features == CONFIG.action_units
+    assert not any("frames_of_zeros" in note for note in source.notes)
+    entry, table = source.read("1")
+    assert np.isnan(table.features[[3, 7]]).all()
+    assert not table.valid[[3, 7]].any()
+    assert entry.quality["failed_frames"] == 2
+    assert entry.quality["confidence_out_of_range"] == 1
+
+
+def test_rows_of_zeros_are_counted_and_noted_where_the_set_does_not_say(folder):
+    def zero(frame):
+        frame.loc[[3, 7], [name for name in frame.columns if name.endswith("_r")]] = 0.0
+        return frame
+
+    assert not any("frames_of_zeros" in note for note in MuseSource(folder, SourceOptions()).notes)
+    rewrite(folder, f"{UNITS}/3.csv", zero)
+    source = MuseSource(folder, SourceOptions())
+    assert any("frames_of_zeros" in note and "fau_intensity" in note for note in source.notes)
+    assert source.read("3")[0].quality["frames_of_zeros"] == 2
+    assert source.read("1")[0].quality["frames_of_zeros"] == 0
+    assert source.read("3")[1].valid[[3, 7]].all()

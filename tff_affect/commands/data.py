@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -185,7 +186,8 @@ def _probe(source: Path, options: Any, as_json: bool) -> list[str]:
         f"{found.training_windows} training and {found.test_windows} test windows of {found.window}"
     )
     print_rows([row for score in found.scores for row in _score_rows(score, found)], as_json)
-    print("* the stronger attacker of its view")
+    print(f"{found.trained_on_unit}: trained on per subject, the mean; *: the stronger attacker of its view")
+    print("p: by permutation of subjects, corrected for four tests")
     for subject, reason in found.left_out.items():
         print(f"subject {subject} left out: {reason}")
     if found.not_drawn:
@@ -198,11 +200,10 @@ def _score_rows(score: Any, found: Any) -> list[dict[str, str]]:
     shares = ((1, score.top1, score.top1_interval), (5, score.top5, score.top5_interval))
     return [
         {
-            "features": score.view,
-            "attacker": f"{score.attacker}{' *' if score.strongest else ''}",
-            "among": f"top {first}",
-            "share": f"{share:.3f}",
-            found.trained_on_unit: f"{found.trained_on:.3g}",
+            "features": score.view.removesuffix(" per subject"),
+            "attacker": score.attacker,
+            "top": str(first),
+            f"share\n{found.trained_on:.3g}\n{found.trained_on_unit}": f"{share:.3f}{' *' if score.strongest else ''}",
             "95 % interval": "-" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}",
             "chance": f"{first / found.subjects:.3f}",
             "p": f"{score.p:.2g}" if first == 1 else "-",
@@ -235,7 +236,10 @@ def data_convert(
 
     options = _options(column_map, labels, frame_rate, pose, feature_set, fusion, deltas)
     with counted(make_progress(quiet), "Converting") as on_subject:
-        print_cohort(convert(source, out, options, overwrite, on_subject))
+        cohort = convert(source, out, options, overwrite, on_subject)
+    for note in cohort.manifest.provenance["notes"]:
+        print(f"note: {note}", file=sys.stderr)
+    print_cohort(cohort)
 
 
 @data_app.command("synthesize")

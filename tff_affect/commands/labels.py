@@ -39,7 +39,9 @@ def labels_fuse(
 
     Example: tff-affect labels fuse RECOLA-Annotation/emotional_behaviour labels/recola --rule ewe
     """
-    from data_prep.labels.label_fusion import AGREEMENT, fuse_folder, says_synthetic
+    from data_prep.files.marker import says_synthetic
+    from data_prep.labels.label_folder import LabelFolder
+    from data_prep.labels.label_fusion import AGREEMENT, fuse_folder
     from tff_affect.progress import counted, make_progress
 
     with counted(make_progress(quiet), "Fusing") as on_file:
@@ -50,6 +52,9 @@ def labels_fuse(
         return
     print(f"{'SYNTHETIC ratings. ' if says_synthetic(ratings) else ''}Agreement over n recordings, mean ±deviation:")
     print_rows([_agreement_text(row) for row in rows], as_json)
+    print("\n".join(_raters(rows)))
+    for note in LabelFolder(ratings, rule).notes:
+        print(f"Note: {note}")
     print(f"Gold standard ({rule}) and {AGREEMENT}: {out}")
 
 
@@ -65,6 +70,14 @@ def _agreement_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
         row["ccc_of_rater"] = {str(name).removeprefix("ccc "): float(value) for name, value in each.items()}
         rows.append(row)
     return rows
+
+
+def _raters(rows: list[dict[str, Any]]) -> list[str]:
+    """Who was taken for a rater: a line where it is the same in all dimensions, else one for each."""
+    each = {row["dimension"]: ", ".join(row["ccc_of_rater"]) for row in rows}
+    if len(set(each.values())) == 1:
+        return [f"Raters: {next(iter(each.values()))}"]
+    return [f"Raters of {dimension}: {names}" for dimension, names in each.items()]
 
 
 def _agreement_text(row: dict[str, Any]) -> dict[str, str]:
@@ -157,6 +170,7 @@ def _delay_json(
         "folds": folds,
         "train": train,
         "development": development,
+        "same_frames": found.same_frames,
         "best": found.best,
         "joint": found.joint,
         "delays": _rows(found),
@@ -170,6 +184,8 @@ def _conclusion(found: DelaySearch, folds: int, scored: int) -> list[str]:
             lines.append(f"No delay gives {label} a CCC above 0: the features say nothing of it, nor does its delay.")
         elif found.best[label] == found.grid[-1]:
             lines.append(f"The best delay of {label} is the longest tried: the labels may not follow the face at all.")
+    if not found.same_frames:
+        lines.append("Features are missing in many frames: each delay was scored on the frames that it predicts.")
     if scored < 3:
         lines.append(f"Few subjects were scored ({scored}), and one can mislead; raise split.development.")
     if folds > 1:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.files.arff_tables import open_table, read_arff
-from data_prep.files.timed_tables import features_at, joined_labels, seconds, stacked, value_columns
+from data_prep.files.timed_tables import clock, features_at, joined_labels, seconds, stacked, value_columns
 from tff_affect.errors import InputError
 
 
@@ -17,10 +17,49 @@ def write_csv(place, step, rows=50, unit="timestamp"):
 
 
 @pytest.mark.parametrize(
-    ("step", "rate"), [(0.04, 25.0), (1.0, 1.0), (0.5, 2.0), (40.0, 25.0), (500.0, 2.0), (10.0, 100.0)]
+    ("step", "rows", "rate"),
+    [(0.04, 50, 25.0), (1.0, 50, 1.0), (0.5, 50, 2.0), (40, 2200, 25.0), (500, 200, 2.0), (10, 9000, 100.0)],
 )
-def test_the_unit_of_the_clock_follows_its_step(step, rate, tmp_path):
-    assert 1 / np.median(np.diff(seconds(write_csv(tmp_path, step), "a"))) == pytest.approx(rate)
+def test_the_unit_of_the_clock_follows_its_step_and_length(step, rows, rate, tmp_path):
+    table = write_csv(tmp_path, step, rows)
+    assert 1 / np.median(np.diff(seconds(table, "a"))) == pytest.approx(rate)
+    found = clock(table, "a")
+    assert (found.column, found.in_milliseconds, found.rate) == ("timestamp", step >= 10, rate)
+
+
+@pytest.mark.parametrize(
+    ("step", "rows"),
+    [
+        (15, 240),  # a label every 15 s for an hour
+        (40, 2160),  # 86.4 s of milliseconds, or a day of seconds
+        (500, 20),
+        (33.37, 6000),  # no whole numbers
+    ],
+)
+@pytest.mark.parametrize("name", ["time", "timestamp", "frameTime"])
+def test_slow_clocks_are_never_divided_on_a_guess(step, rows, name, tmp_path):
+    with pytest.raises(InputError, match=r"seconds or milliseconds\?; call it 'time in seconds' or 'time in milliseco"):
+        seconds(write_csv(tmp_path, step, rows, name), "a")
+
+
+@pytest.mark.parametrize("step", [0.04, 5, 15, 40, 500.5])
+def test_a_clock_that_names_its_unit_is_believed(step, tmp_path):
+    expected = np.arange(50) * step
+    np.testing.assert_allclose(seconds(write_csv(tmp_path, step, unit="time in seconds"), "a"), expected)
+    np.testing.assert_allclose(seconds(write_csv(tmp_path, step, unit="Time in Milliseconds"), "a"), expected / 1000)
+
+
+def test_the_clock_of_muse_is_known_by_its_columns(tmp_path):
+    (tmp_path / "1.csv").write_text("timestamp,value,segment_id\n0,0.1,1\n250,0.2,1\n500,0.2,1\n")
+    np.testing.assert_array_equal(seconds(open_table(tmp_path / "1.csv"), "1"), [0, 0.25, 0.5])
+
+
+@pytest.mark.parametrize("step", ["1e-300", "1e-7", "1e6", "1e300"])
+def test_clocks_of_no_recording_are_refused(step, tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text(f"time in seconds,value\n0,0.1\n{step},0.2\n")
+    with pytest.raises(InputError, match="between a microsecond and a day"):
+        seconds(open_table(file), "a")
 
 
 @pytest.mark.parametrize("step", [1.5, 2.0, 9.9])

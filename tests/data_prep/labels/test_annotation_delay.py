@@ -152,3 +152,31 @@ def test_no_hint_where_there_is_nothing_to_tell():
     assert lag_hint(replace(table, labels=np.full((300, 1), np.nan, np.float32)), 5.0) is None
     assert lag_hint(small(frames=55), 5.0) is None
     assert lag_hint(table, 1.0) is None
+
+
+def with_holes(table, every, length=6):
+    features, valid = table.features.copy(), table.valid.copy()
+    for start in range(60, len(features), every):
+        features[start : start + length], valid[start : start + length] = np.nan, False
+    return replace(table, features=features, valid=valid)
+
+
+def test_every_delay_is_scored_on_the_same_frames_around_holes():
+    """As if the frames that any delay misses had no label; with the last frames there, that changes nothing else."""
+    grid, shifts = (0.0, 1.2, 2.0), (0, 6, 10)
+    train, holed = {"A": small(0), "B": small(1)}, with_holes(small(2), 90)
+    found = search_delay(train, {"C": holed}, 5.0, ("arousal",), grid=grid)
+    hole = np.isnan(holed.features).any(axis=1)
+    missed = np.any([np.concatenate([np.zeros(s, bool), hole[: len(hole) - s]]) for s in shifts], axis=0)
+    labels = np.where(missed[:, None], np.nan, holed.labels)
+    expected = search_delay(train, {"C": replace(holed, labels=labels)}, 5.0, ("arousal",), grid=grid)
+    assert found.same_frames
+    assert missed.sum() > hole.sum()
+    assert found.pooled == expected.pooled
+    assert found.per_recording == expected.per_recording
+
+
+def test_with_too_many_holes_each_delay_has_frames_of_its_own_and_it_is_said():
+    found = search_delay({"A": small(0)}, {"C": with_holes(small(2), 20)}, 5.0, ("arousal",))
+    assert not found.same_frames
+    assert found.best == {"arousal": 2.0}

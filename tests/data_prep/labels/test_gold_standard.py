@@ -10,6 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from data_prep.labels.gold_standard import (
     FUSIONS,
+    check_fusion,
     ewe_weights,
     fuse_ccc_centred,
     fuse_dba,
@@ -187,7 +188,7 @@ def test_smoothing_equals_numpy_and_leaves_missing_frames_missing():
     values[10:13, 0] = np.nan
     for kind, over in (("median", np.nanmedian), ("mean", np.nanmean)):
         found = smooth(values, 10.0, 0.7, kind)
-        expected = np.array([over(values[max(0, t - 4) : t + 5], axis=0) for t in range(60)])
+        expected = np.array([over(values[max(0, t - 3) : t + 4], axis=0) for t in range(60)])
         expected[np.isnan(values)] = np.nan
         np.testing.assert_allclose(found, expected, atol=1e-12)
         np.testing.assert_allclose(smooth(values[:, 0], 10.0, 0.7, kind), expected[:, 0], atol=1e-12)
@@ -207,9 +208,50 @@ def test_bad_input_is_named():
         with pytest.raises(InputError, match="rater 2 of 2"):
             fuse(np.array([[0.1, np.nan], [0.2, np.nan]]))
     with pytest.raises(InputError, match="fusion among mean, ewe, ccc_centred, dba"):
-        fusion_named("median")
+        fusion_named("median", 25.0)
     with pytest.raises(InputError, match="0 frames or more"):
         fuse_dba(np.zeros((5, 2)), window=-1)
     for arguments in ((25.0, -1.0), (25.0, math.nan), (25.0, 1.0, "spline")):
         with pytest.raises(InputError, match="smooth"):
             smooth(np.zeros(5), *arguments)
+
+
+@pytest.mark.parametrize(("gain", "level"), [(1.0, 0.3), (1.0, -0.9), (2.5, 0.0), (0.3, 0.6)])
+def test_levels_and_gains_are_not_warped_into_time(gain, level):
+    trace = np.random.default_rng(2).normal(size=400).cumsum() / 20
+    ratings = np.stack([trace, gain * trace + level], axis=1)
+    np.testing.assert_allclose(fuse_dba(ratings), fuse_mean(ratings), rtol=0, atol=1e-12)
+
+
+def test_a_level_does_not_change_how_lagging_raters_are_aligned():
+    ratings = np.stack([bump(130), bump(142), bump(136)], axis=1)
+    raised = ratings + np.array([0.0, 0.7, -0.4])
+    np.testing.assert_allclose(fuse_dba(raised), fuse_dba(ratings) + 0.1, atol=1e-9)
+
+
+def test_the_window_of_the_barycentre_needs_a_frame_rate():
+    with pytest.raises(TypeError):
+        fusion_named("dba")
+    for rate in (0.0, -1.0, 1000.5, 1e300, math.nan):
+        with pytest.raises(InputError, match="per second"):
+            fusion_named("dba", rate)
+    check_fusion("dba")
+    with pytest.raises(InputError, match="fusion among"):
+        check_fusion("median")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "width"),
+    [(0.0, 1), (0.04, 1), (0.079, 1), (0.08, 3), (0.12, 3), (0.159, 3), (0.16, 5), (0.28, 7), (1.0, 25)],
+)
+def test_smoothing_takes_the_nearest_odd_number_of_frames(seconds, width):
+    impulse = (np.arange(101) == 50).astype(float)
+    found = smooth(impulse, 25.0, seconds, "mean")
+    assert (np.count_nonzero(found > 1e-9), found[50]) == (width, pytest.approx(1 / width))
+
+
+@pytest.mark.parametrize("seconds", [4.1, 1e18, 1e300])
+def test_nobody_smooths_over_more_than_the_recording(seconds):
+    assert smooth(np.arange(100.0), 25.0, 4.0).shape == (100,)
+    with pytest.raises(InputError, match="no more than the recording of 4 s"):
+        smooth(np.arange(100.0), 25.0, seconds)

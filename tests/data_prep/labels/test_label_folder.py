@@ -1,17 +1,25 @@
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from data_prep.avec import AvecSource
+from data_prep.files.arff_tables import open_table
+from data_prep.files.delimited import read_text
+from data_prep.files.marker import MARKER
+from data_prep.files.timed_tables import stacked, value_columns
+from data_prep.labels.fusion_record import FusionRecord, read_fusion, write_fusion
 from data_prep.labels.gold_standard import FUSIONS, fuse_dba
-from data_prep.labels.label_folder import LabelFolder, read_subjects_csv, write_label
+from data_prep.labels.label_folder import LabelFolder, write_label
 from data_prep.layouts.recola_writer import write_recola_layout
+from data_prep.layouts.registry import write_layout
 from data_prep.recola import RecolaSource
 from data_prep.recola_layout import ANNOTATION
 from data_prep.source import SourceOptions
 from data_prep.synthetic import SyntheticConfig
-from tff_affect.cohort import SubjectEntry
 from tff_affect.errors import InputError
 
 CONFIG = SyntheticConfig(subjects=2, seconds=6.0, seed=8, bad_trackers=())
@@ -66,8 +74,8 @@ def test_dimensions_are_sorted_and_subjects_in_natural_order(folder):
     ("header", "step", "seconds"),
     [
         ("time,value", 0.04, 0.04),
-        ("Timestamp;value", 40, 0.04),
-        ("timestamp\tvalue", 500, 0.5),
+        ("Time in milliseconds;value", 40, 0.04),
+        ("timestamp\tsegment_id\tvalue", 500, 0.5),
         ("name;frameTime;GoldStandard", 0.04, 0.04),
         ("timestamp,value,segment_id", 250, 0.25),
         ("time in seconds,value", 10, 10.0),
@@ -217,40 +225,98 @@ def test_a_link_to_the_folder_itself_is_followed(folder, tmp_path_factory):
     assert LabelFolder(link).subjects == ("P9", "P16", "P101")
 
 
-def test_subjects_csv(tmp_path):
-    assert read_subjects_csv(tmp_path) == {}
-    (tmp_path / "subjects.csv").write_text("subject;gender ;partition;site\nP9;female;devel;A\nP16;;train;B\nP20;m;;\n")
-    assert read_subjects_csv(tmp_path) == {
-        "P9": SubjectEntry("P9", "development", {"gender": "female", "site": "A"}),
-        "P16": SubjectEntry("P16", "train", {"site": "B"}),
-        "P20": SubjectEntry("P20", "unassigned", {"gender": "m"}),
-    }
+TEXT = "{header}\n0,0.1,0.3\n0.25,0.2,0.4\n0.5,0.1,0.1\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("name\nP9\n", ("line 1", "'subject' is missing")),
-        ("subject,partition\nP9,train\nP16,holdout\n", ("line 3", "train, development, test", "'holdout'")),
-        ("subject,partition\nP9,train\np9,test\n", ("line 3", "twice")),
-        ("subject,site\nP9,A\n,B\n", ("line 3", "the subject is missing")),
-    ],
+    "header", ["arousal,confidence", "x,y", "A,V", "B,C", "rater_1,certainty", "FM1,mean", "R1,date"]
 )
-def test_a_broken_subjects_csv_is_named_with_its_line(tmp_path, text, words):
-    (tmp_path / "subjects.csv").write_text(text)
-    with pytest.raises(InputError) as refused:
-        read_subjects_csv(tmp_path)
-    for word in ("subjects.csv", *words):
-        assert word in str(refused.value)
+def test_columns_that_are_no_raters_are_not_averaged(tmp_path, header):
+    file = put(tmp_path, "arousal", "S1", TEXT.format(header=f"time,{header}"))
+    with pytest.raises(InputError, match="named like raters") as refused:
+        LabelFolder(tmp_path)
+    assert refused.value.file == str(file)
+    asked = LabelFolder(tmp_path, "mean")
+    assert asked.fusion == "mean"
+    np.testing.assert_allclose(asked.read("S1")[1][:, 0], [0.2, 0.3, 0.1], atol=1e-6)
 
 
-def test_a_subjects_csv_that_is_a_link_out_is_refused(tmp_path):
-    (tmp_path / "else.csv").write_text("subject\nP9\n")
-    (tmp_path / "labels").mkdir()
-    (tmp_path / "labels" / "subjects.csv").symlink_to(tmp_path / "else.csv")
-    with pytest.raises(InputError, match="leads out"):
-        read_subjects_csv(tmp_path / "labels")
-    (tmp_path / "labels" / "subjects.csv").unlink()
-    (tmp_path / "labels" / "subjects.csv").symlink_to("subjects.csv")
-    with pytest.raises(InputError, match="cannot be followed"):
-        read_subjects_csv(tmp_path / "labels")
+@pytest.mark.parametrize(
+    "header", ["FM1,FF2", "rater_3,Rater 12", "R1,R2", "annotator-1,annotator-2", "1,2", "A,B", "rater_a,rater_b"]
+)
+def test_columns_named_like_raters_are_fused_by_the_mean(tmp_path, header):
+    put(tmp_path, "arousal", "S1", TEXT.format(header=f"time,{header}"))
+    labels = LabelFolder(tmp_path)
+    assert labels.fusion == "mean"
+    np.testing.assert_allclose(labels.read("S1")[1][:, 0], [0.2, 0.3, 0.1], atol=1e-6)
+
+
+def test_a_later_file_of_other_columns_is_refused(folder):
+    put(folder, "arousal", "P101", TEXT.format(header="time,arousal,confidence"))
+    with pytest.raises(InputError, match=r"P101\.csv.*named like raters"):
+        LabelFolder(folder).read("P101")
+    put(folder, "arousal", "P101", TEXT.format(header="time,R1,R2"))
+    with pytest.raises(InputError, match=r"P101\.csv.*one column of values as in the first"):
+        LabelFolder(folder).read("P101")
+
+
+def test_labels_that_come_fused_say_so_and_a_useless_fusion_is_refused(folder):
+    assert LabelFolder(folder).fusion == "as supplied"
+    with pytest.raises(InputError, match="nothing to fuse by 'dba'"):
+        LabelFolder(folder, "dba")
+    write_fusion(folder, FusionRecord("ewe"))
+    assert LabelFolder(folder).fusion == "as supplied: ewe"
+    write_fusion(folder, FusionRecord("dba", 1.5, True))
+    assert LabelFolder(folder).fusion == "as supplied: dba, median over 1.5 s"
+    assert read_fusion(folder) == FusionRecord("dba", 1.5, True)
+    for text in ("", "[]", "{", '{"rule": "ewe"}', '{"rule": "best", "smoothing": null, "synthetic": false}'):
+        (folder / "fusion.json").write_text(text)
+        with pytest.raises(InputError, match=r"fusion\.json.*labels fuse"):
+            LabelFolder(folder)
+
+
+def test_milliseconds_are_said(folder, tmp_path_factory):
+    assert LabelFolder(folder).notes == ()
+    place = tmp_path_factory.mktemp("muse")
+    put(place, "arousal", "1", "timestamp,value,segment_id\n0,0.1,1\n500,0.2,1\n")
+    assert LabelFolder(place).notes == ("the labels' times, column 'timestamp', are taken for milliseconds",)
+
+
+def test_a_pipe_is_refused_and_never_waited_for(folder):
+    file = folder / "arousal" / "P9.csv"
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(InputError, match=r"P9\.csv.*it is a folder, a pipe"):
+        LabelFolder(folder)
+    with pytest.raises(InputError, match="it is a pipe"):
+        read_text(file)
+
+
+def test_a_rate_of_no_rater_is_refused_with_its_file(tmp_path):
+    put(tmp_path, "arousal", "S1", "time,A,B\n0,0.1,0.2\n0.0001,0.1,0.2\n")
+    with pytest.raises(InputError, match=r"S1\.csv.*up to 1000 per second"):
+        LabelFolder(tmp_path, "dba")
+
+
+def test_the_barycentres_window_follows_the_rate_of_each_corpus(tmp_path):
+    config = SyntheticConfig(subjects=3, seconds=40.0, frame_rate=5.0, seed=8, bad_trackers=())
+    recola = RecolaSource(write_recola_layout(tmp_path / "recola", config), SourceOptions(fusion="dba"))
+    ratings = LabelFolder(tmp_path / "recola" / ANNOTATION).ratings("P101", "arousal")[2]
+    expected = fuse_dba(ratings, window=20)
+    assert not np.array_equal(expected, fuse_dba(ratings))
+    np.testing.assert_array_equal(recola.read("P101")[1].labels[:, 0], expected[1:].astype(np.float32))
+    avec = AvecSource(write_layout("avec2016", tmp_path / "avec", config), SourceOptions(fusion="dba"))
+    file = avec._labels_of["arousal"]["train_1"]
+    table = open_table(file)
+    ratings = stacked(table, value_columns(table), "train_1")
+    expected = fuse_dba(ratings, window=20)
+    assert not np.array_equal(expected, fuse_dba(ratings))
+    np.testing.assert_array_equal(avec.read("train_1")[1].labels[:, 0], expected.astype(np.float32))
+
+
+def test_a_mark_above_a_corpus_is_seen(tmp_path):
+    folder = write_recola_layout(tmp_path / "corpora" / "recola", CONFIG)
+    (folder / MARKER).rename(tmp_path / "corpora" / MARKER)
+    assert RecolaSource(folder, SourceOptions()).manifest.synthetic
+    (tmp_path / "corpora" / MARKER).unlink()
+    assert not RecolaSource(folder, SourceOptions()).manifest.synthetic

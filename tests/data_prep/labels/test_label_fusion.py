@@ -1,9 +1,12 @@
+import json
+
 import numpy as np
 import pytest
 
+from data_prep.files.marker import MARKER, says_synthetic
 from data_prep.labels.gold_standard import FUSIONS, fusion_named
 from data_prep.labels.label_folder import LabelFolder
-from data_prep.labels.label_fusion import AGREEMENT, MARKER, fuse_folder, says_synthetic
+from data_prep.labels.label_fusion import AGREEMENT, fuse_folder
 from tff_affect.errors import InputError
 
 FRAMES = 40
@@ -76,3 +79,23 @@ def test_a_full_folder_is_refused(ratings, tmp_path):
     (tmp_path / "gold" / "mine.txt").write_text("x")
     with pytest.raises(InputError, match="not empty"):
         fuse_folder(ratings, tmp_path / "gold")
+
+
+@pytest.mark.parametrize("seconds", [9.0, 1e18, 1e300])
+def test_smoothing_over_more_than_a_recording_is_refused_and_named(ratings, tmp_path, seconds):
+    with pytest.raises(InputError, match=r"S1\.csv, subject S1: .*recording of 8 s"):
+        fuse_folder(ratings, tmp_path / "gold", smooth_seconds=seconds)
+    assert not (tmp_path / "gold").exists()
+
+
+def test_how_it_was_fused_is_written_and_reported(ratings, tmp_path):
+    (tmp_path / "corpus" / MARKER).write_text("SYNTHETIC")
+    fuse_folder(ratings, tmp_path / "gold", "ewe", 1.0)
+    assert json.loads((tmp_path / "gold" / "fusion.json").read_text()) == {
+        "rule": "ewe",
+        "smoothing": {"kind": "median", "seconds": 1.0},
+        "synthetic": True,
+    }
+    assert LabelFolder(tmp_path / "gold").fusion == "as supplied: ewe, median over 1 s"
+    with pytest.raises(InputError, match="nothing to fuse"):
+        fuse_folder(tmp_path / "gold", tmp_path / "again", "ewe")
