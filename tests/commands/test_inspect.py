@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,26 +12,14 @@ import pytest
 
 from data_prep.synthetic import write_synthetic_cohort
 from data_prep.synthetic_model import SyntheticConfig
-from tff_affect import cli
 from tff_affect.cohort import CohortManifest, SubjectEntry, SubjectTable, write_cohort
 
 Call = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
-    """Runs the command line in this process, as its entry point does: exit code, stdout, stderr."""
-    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
-
-    def run(*arguments: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["tff-affect", "data", "inspect", *map(str, arguments)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        code = ended.value.code
-        return code if isinstance(code, int) else 0, *capfd.readouterr()
-
-    return run
+def call(command_line: Call) -> Call:
+    return partial(command_line, "data", "inspect")
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,24 +17,12 @@ from data_prep.layouts.recola_writer import write_recola_layout
 from data_prep.recola_layout import ANNOTATION
 from data_prep.synthetic import write_synthetic_cohort
 from data_prep.synthetic_model import SyntheticConfig
-from tff_affect import cli
 from tff_affect.cohort import Cohort
 
 
 @pytest.fixture
-def call(monkeypatch, capfd):
-    """Runs the command line in this process, as its entry point does: exit code, stdout, stderr."""
-    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["tff-affect", "labels", *map(str, arguments)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        code = ended.value.code
-        return code if isinstance(code, int) else 0, *capfd.readouterr()
-
-    return run
+def call(command_line):
+    return partial(command_line, "labels")
 
 
 @pytest.fixture(scope="module")
