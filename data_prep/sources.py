@@ -15,6 +15,7 @@ from data_prep.muse import MuseSource, is_muse
 from data_prep.recola import RecolaSource
 from data_prep.recola_layout import ANNOTATION, CENTRED, is_recola
 from data_prep.source import Source, SourceOptions
+from data_prep.video_frames import is_video
 from tff_affect.cohort import MANIFEST
 from tff_affect.errors import InputError
 
@@ -31,6 +32,7 @@ _DETECTORS: tuple[tuple[str, Callable[[Path], bool]], ...] = (
     ("avec2018", is_avec2018),
     ("muse", is_muse),
     *((tool, partial(_is_of, tool)) for tool in TOOLS),
+    ("video", is_video),
     ("table", Path.is_file),
 )
 _READERS: Mapping[str, Callable[[Path, SourceOptions], Source]] = {
@@ -64,6 +66,8 @@ def detect(path: Path) -> str:
         is_folder = path.is_dir()
     except OSError as error:
         raise InputError(f"cannot look here: {error.strerror or error}", file=path) from error
+    if found == "video":
+        raise InputError("this is video; make a cohort of it with 'tff-affect data video', and inspect that", file=path)
     if found is not None:
         return found
     looked = (

@@ -24,6 +24,12 @@ SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".
 _UNREADABLE = "convert it with 'ffmpeg -i IN -c:v libx264 OUT.mp4'"
 
 
+def is_video(path: Path) -> bool:
+    """Whether a path is a video by its name, or a folder that holds one."""
+    candidates = path.iterdir() if path.is_dir() else (path,)
+    return any(file.suffix.lower() in SUFFIXES and file.is_file() for file in candidates)
+
+
 @contextmanager
 def _quiet_stderr() -> Iterator[None]:
     """Native code talks past Python: FFmpeg of every damaged packet, MediaPipe of its models."""

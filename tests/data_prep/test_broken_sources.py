@@ -260,6 +260,13 @@ def test_unknown_layouts(tmp_path):
         expect_refusal(tmp_path / name, tmp_path, f"{name}.*looked for")
 
 
+def test_videos_are_sent_to_their_own_command(tmp_path):
+    (tmp_path / "films").mkdir()
+    (tmp_path / "films" / "anna.MP4").write_bytes(b"x")
+    for place in (tmp_path / "films", tmp_path / "films" / "anna.MP4"):
+        expect_refusal(place, tmp_path, "tff-affect data video")
+
+
 def test_a_table_needs_a_map_and_a_cohort_needs_nothing(pristine, tmp_path):
     good_table().to_csv(tmp_path / "t.csv", index=False)
     expect_refusal(tmp_path / "t.csv", tmp_path, "clip_self_report")
