@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .PHONY: demo test lint lock clean help install
 
 BIN := .venv/bin
-TYPED := tff_affect data_prep experiments
+TYPED := tff_affect data_prep experiments benchmarks
 UV := $(or $(shell command -v uv),.tools/bin/uv)
 
 help:  ## Show these targets
