@@ -16,7 +16,14 @@ import numpy as np
 from data_prep.avec_layout import choose_set, edition_of, in_order, label_files, partition_of
 from data_prep.files.arff_tables import Table, open_table
 from data_prep.files.marker import says_synthetic
-from data_prep.files.timed_tables import features_at, joined_labels, seconds, stacked, value_columns
+from data_prep.files.timed_tables import (
+    failed_rows,
+    features_at,
+    joined_labels,
+    seconds,
+    stacked,
+    value_columns,
+)
 from data_prep.labels.gold_standard import check_fusion, fusion_named
 from data_prep.recola_layout import DIMENSIONS
 from data_prep.source import SourceOptions
@@ -140,11 +147,13 @@ class AvecSource:
         """
         file = self._features[subject]
         time, labels = _labels({name: files[subject] for name, files in self._labels_of.items()}, subject, self._fuse)
-        features = features_at(open_table(file), self.manifest.features, time, subject)
+        source = open_table(file)
+        failed, counts = failed_rows(source, self.manifest.features)
+        features = features_at(source, self.manifest.features, time, subject, failed)
         complete = np.isfinite(features).all(axis=1)
         table = SubjectTable(time, features, labels, complete & np.isfinite(labels).all(axis=1))
         check_table(table, self.manifest, subject, file)
-        quality = {"source_sha256": file_sha256(file), "frames_without_features": int((~complete).sum())}
+        quality = {"source_sha256": file_sha256(file), **counts, "frames_without_features": int((~complete).sum())}
         return SubjectEntry(subject=subject, partition=partition_of(subject), quality=quality), table
 
 

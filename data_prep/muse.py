@@ -7,8 +7,7 @@ FaceNet) were trained to tell people apart, and a set that holds no action unit 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,7 +17,15 @@ from data_prep.files.arff_tables import open_table
 from data_prep.files.delimited import DelimitedTable, read_delimited
 from data_prep.files.folders import entries_of
 from data_prep.files.marker import says_synthetic
-from data_prep.files.timed_tables import features_at, joined_labels, seconds, stacked, value_columns
+from data_prep.files.timed_tables import (
+    failed_rows,
+    features_at,
+    joined_labels,
+    seconds,
+    stacked,
+    tracking_columns,
+    value_columns,
+)
 from data_prep.files.wide_csv import read_columns, read_header
 from data_prep.source import SourceOptions
 from tff_affect.cohort import CohortManifest, SubjectEntry, SubjectTable, check_table, file_sha256
@@ -180,8 +187,8 @@ class MuseSource:
         source = read_delimited(file)
         units = unit_columns(source.columns, file)
         columns = [units.get(name, name) for name in self.manifest.features]
-        source, counts = _masked(source, tuple(units.values()))
-        features = features_at(source, columns, time, subject)
+        failed, counts = failed_rows(source, tuple(units.values()))
+        features = features_at(source, columns, time, subject, failed)
         complete = np.isfinite(features).all(axis=1)
         table = SubjectTable(time, features, labels, complete & np.isfinite(labels).all(axis=1))
         check_table(table, self.manifest, subject, file)
@@ -189,37 +196,12 @@ class MuseSource:
         return SubjectEntry(subject=subject, partition=self._partition[subject], quality=quality), table
 
 
-def _tracking(columns: Iterable[str]) -> dict[str, str]:
-    return {name.lower(): name for name in columns if name.lower() in ("success", "confidence")}
-
-
-def _masked(table: DelimitedTable, units: Sequence[str]) -> tuple[DelimitedTable, dict[str, int]]:
-    """The table, its units missing where the tracker failed, and counts: rows of zeros where it does not say."""
-    tracking = _tracking(table.columns)
-    if not tracking:
-        values = np.stack([table.numbers(name) for name in units], axis=1)
-        return table, {"frames_of_zeros": int((values == 0).all(axis=1).sum())}
-    confidence = table.numbers(tracking["confidence"]) if "confidence" in tracking else np.ones(len(table.rows))
-    with np.errstate(invalid="ignore"):
-        out_of_range = (confidence < 0) | (confidence > 1)
-    failed = out_of_range | ~np.isfinite(confidence)
-    if "success" in tracking:
-        failed |= table.numbers(tracking["success"]) != 1
-    places = {table.columns.index(name) for name in units}
-    rows = [
-        ["" if bad and place in places else cell for place, cell in enumerate(row)]
-        for bad, row in zip(failed, table.rows, strict=True)
-    ]
-    counts = {"failed_frames": int(failed.sum()), "confidence_out_of_range": int(out_of_range.sum())}
-    return replace(table, rows=rows), counts
-
-
 def _has_rows_of_zeros(file: Path) -> bool:
     """Whether a file without marks of tracking has them; a broken file has none, and is refused when it is read."""
     try:
         columns = read_header(file)
         units = unit_columns(columns, file)
-        if _tracking(columns) or not units:
+        if tracking_columns(columns) or not units:
             return False
         values = read_columns(file, units.values())
     except InputError:

@@ -26,7 +26,9 @@ from tff_affect.errors import InputError
 _FORMAT = 2
 _MARKER = ".tff-affect-video"
 _SUFFIX = ".npz"
-_DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+_DAMAGE = (
+    OSError, ValueError, KeyError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,10 +60,11 @@ def unfinished_folder(destination: Path) -> Iterator[Path]:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
             folder.mkdir(mode=0o700)
-        if not (folder / _MARKER).is_file() and any(folder.iterdir()):
-            reason = "the folder for unfinished videos holds something else; move it away or name another cohort"
+        if folder.is_symlink() or folder.stat().st_uid != os.getuid() or not _is_ours(folder):
+            reason = "the folder for unfinished videos is somebody else's; move it away or name another cohort"
             raise InputError(reason, file=folder)
-        lock = open(folder / _MARKER, "w", encoding="utf-8")  # noqa: SIM115 (held to the end)
+        folder.chmod(0o700)
+        lock = open(os.open(folder / _MARKER, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "rb")  # noqa: SIM115
     except OSError as error:
         raise InputError(f"cannot write here: {error.strerror}", file=folder) from error
     with lock:
@@ -76,6 +79,12 @@ def unfinished_folder(destination: Path) -> Iterator[Path]:
         finally:
             if not any(folder.glob(f"*{_SUFFIX}")):
                 discard(folder)
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder is empty, or bears the marker."""
+    marker = folder / _MARKER
+    return (marker.is_file() and not marker.is_symlink()) or not any(folder.iterdir())
 
 
 def discard(folder: Path) -> None:

@@ -38,7 +38,7 @@ def to_times(values: np.ndarray, own: np.ndarray, times: np.ndarray, longest_gap
     step = float(np.median(np.diff(own))) if len(own) > 1 else 0.0
     target_step = float(np.median(np.diff(times))) if len(times) > 1 else step
     if step and target_step > _MUCH_FASTER * step:
-        return _means(values, own, times, target_step, step)
+        return _means(values, own, times, target_step, step, max(_GAP * step, longest_gap))
     # Slow values say little of what lies between them.
     bridged = min(_GAP * step, max(_GAP * target_step, _SLOW_SECONDS))
     result = _interpolated(values, own, times, max(bridged, longest_gap))
@@ -66,10 +66,12 @@ def _interpolated(values: np.ndarray, own: np.ndarray, times: np.ndarray, longes
     return result
 
 
-def _means(values: np.ndarray, own: np.ndarray, times: np.ndarray, target_step: float, step: float) -> np.ndarray:
+def _means(
+    values: np.ndarray, own: np.ndarray, times: np.ndarray, target_step: float, step: float, longest_gap: float
+) -> np.ndarray:
     """Means over windows. Each frame stands for the time up to halfway to its neighbours, and weighs as much of it."""
-    before = np.minimum(np.diff(own, prepend=own[0] - step), _GAP * step) / 2
-    after = np.minimum(np.diff(own, append=own[-1] + step), _GAP * step) / 2
+    before = np.minimum(np.diff(own, prepend=own[0] - step), longest_gap) / 2
+    after = np.minimum(np.diff(own, append=own[-1] + step), longest_gap) / 2
     edges = np.stack([own - before, own + after], axis=1).ravel()
     # The window shrinks at the recording's ends: symmetric, a ramp keeps its place in time.
     half = np.clip(np.minimum(times - edges[0], edges[-1] - times), 0.0, target_step / 2)

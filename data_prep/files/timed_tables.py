@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -156,7 +156,34 @@ def joined_labels(
     return time, np.stack([values for _, values in columns.values()], axis=1).astype(np.float32)
 
 
-def features_at(table: Table, names: Sequence[str], times: np.ndarray, subject: str) -> np.ndarray:
+def tracking_columns(columns: Iterable[str]) -> dict[str, str]:
+    """``success`` and ``confidence``, where there are such columns -> their spelling."""
+    return {name.lower(): name for name in columns if name.lower() in ("success", "confidence")}
+
+
+def failed_rows(table: Table, features: Sequence[str]) -> tuple[np.ndarray, dict[str, int]]:
+    """Where a tracker failed: ``success`` is not 1, or ``confidence`` not within 0-1.
+
+    Returns:
+        ``[rows]`` bool, and counts for the subject's quality: of those, or, where the table does not say, of rows in
+        which all features are exactly 0.
+    """
+    tracking = tracking_columns(table.columns)
+    if not tracking:
+        zeros = (stacked(table, features, "") == 0).all(axis=1)
+        return np.zeros(len(zeros), dtype=bool), {"frames_of_zeros": int(zeros.sum())}
+    confidence = table.numbers(tracking["confidence"]) if "confidence" in tracking else np.ones(len(table.lines))
+    with np.errstate(invalid="ignore"):
+        out_of_range = (confidence < 0) | (confidence > 1)
+    failed = out_of_range | ~np.isfinite(confidence)
+    if "success" in tracking:
+        failed |= table.numbers(tracking["success"]) != 1
+    return failed, {"failed_frames": int(failed.sum()), "confidence_out_of_range": int(out_of_range.sum())}
+
+
+def features_at(
+    table: Table, names: Sequence[str], times: np.ndarray, subject: str, failed: np.ndarray | None = None
+) -> np.ndarray:
     """A table's features at the labels' times, by time and never by row.
 
     Args:
@@ -164,6 +191,7 @@ def features_at(table: Table, names: Sequence[str], times: np.ndarray, subject: 
         names: Its columns to take.
         times: ``[targets]`` seconds.
         subject: The subject.
+        failed: ``[rows]`` bool: rows that are missing, whatever stands in them; None: none.
 
     Returns:
         ``[targets, names]`` float32, NaN where there is no feature row.
@@ -172,6 +200,8 @@ def features_at(table: Table, names: Sequence[str], times: np.ndarray, subject: 
         InputError: If a column is missing, the clock is wrong, or most targets lie outside the recording.
     """
     own, values = seconds(table, subject), stacked(table, names, subject)
+    if failed is not None:
+        values[failed] = np.nan
     step = float(np.median(np.diff(own)))
     share = float(((times >= own[0] - step) & (times <= own[-1] + step)).mean())
     if share < _LEAST_OVERLAP:

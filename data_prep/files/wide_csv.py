@@ -151,7 +151,7 @@ def _read_fast(file: Path, header: _Header, numbers: Sequence[str], texts: Seque
         table = pa.csv.read_csv(
             file,
             read_options=pa.csv.ReadOptions(
-                column_names=[name or f"column {i}" for i, name in enumerate(header.columns)], skip_rows=header.lines
+                column_names=[name or f"\0{i}" for i, name in enumerate(header.columns)], skip_rows=header.lines
             ),
             # Without quotes an unclosed one cannot swallow rows; files that need them take the strict path.
             parse_options=pa.csv.ParseOptions(

@@ -46,8 +46,9 @@ def read_subjects_csv(folder: Path) -> SubjectsCsv:
 
     The column ``subject`` names them, ``partition`` (optional; ``train``, ``development``, ``test``, or their usual
     short forms) is what the corpus publishes, and every other column that behaves as a group does is a group attribute;
-    an empty cell says nothing. Left aside are columns with a text of more than 40 characters, and those in which more
-    than half of the subjects have a value of their own, as names and dates of birth are, unless they are called
+    an empty cell says nothing. Left aside are columns with a text of more than 40 characters, those in which more than
+    half of the values are one subject's own, and those with more different values than half of them (two are
+    always allowed), as names and dates of birth are, unless they are called
     ``gender``, ``sex``, ``language``, ``nationality``, ``country``, ``ethnicity``, ``site``, ``group``, ``condition``
     or ``handedness``.
 
@@ -103,8 +104,12 @@ def _behaves_as_group(name: str, cells: list[str]) -> bool:
     values = [cell for cell in cells if not is_missing(cell)]
     if any(len(value) > _LONGEST for value in (name, *values)):
         return False
-    own = sum(count == 1 for count in Counter(values).values())
-    return name.lower() in _USUAL_GROUPS or own <= _MOST_OWN_VALUES * len(cells)
+    if name.lower() in _USUAL_GROUPS:
+        return True
+    counts = Counter(values)
+    own = sum(count == 1 for count in counts.values())
+    # A group has members, and there are few groups: names and dates with a few repeats are neither.
+    return own <= _MOST_OWN_VALUES * len(values) and len(counts) <= max(2, len(values) // 2)
 
 
 def _check_subject(subject: str, seen: set[str], file: Path, line: int) -> None:

@@ -263,13 +263,27 @@ TRACKING = ("success", "confidence", "face_id", "x_12", "Y_3", "z_0", "p_rx", "p
 
 def test_answers_identity_and_tracking_are_left_behind_and_counted(folder2018):
     before = AvecSource(folder2018, SourceOptions()).manifest
-    add_columns(folder2018, **dict.fromkeys((*ANSWERS, *TRACKING), 0.25), AU12_r_stddev=0.5)
+    values = dict.fromkeys((*ANSWERS, *TRACKING), 0.25) | {"success": 1}
+    add_columns(folder2018, **values, AU12_r_stddev=0.5)
     source = AvecSource(folder2018, SourceOptions())
     assert source.manifest.features == (*before.features, "AU12_r_stddev")
     added = source.manifest.provenance["columns_left_behind"] - before.provenance["columns_left_behind"]
     assert added == len(ANSWERS) + len(TRACKING)
     _, table = source.read("train_1")
     assert not (table.features == np.float32(0.25)).any()
+
+
+def test_failed_frames_are_missing_whatever_stands_in_them(folder2018):
+    file = next(iter(sorted((folder2018 / "features/video/AU").glob("train_1*"))))
+    frame = pd.read_csv(file, sep=";")
+    frame["success"] = 1
+    frame.loc[10:19, frame.columns.str.startswith("AU")] = 0.0
+    frame.loc[10:19, "success"] = 0
+    frame.to_csv(file, sep=";", index=False)
+    entry, table = AvecSource(folder2018, SourceOptions()).read("train_1")
+    assert entry.quality["failed_frames"] == 10
+    assert not (table.features == 0).all(axis=1).any()
+    assert np.isnan(table.features[12:18]).all()
 
 
 def test_a_set_of_nothing_else_is_refused(folder2018):

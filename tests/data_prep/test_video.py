@@ -231,10 +231,18 @@ def test_somebody_elses_folder_is_left_alone(folder, tmp_path):
     taken = tmp_path / "c.unfinished"
     taken.mkdir()
     (taken / "thesis.txt").write_text("mine")
-    with pytest.raises(InputError, match="holds something else"):
+    with pytest.raises(InputError, match="somebody else's"):
         convert_videos(folder, tmp_path / "c")
     assert (taken / "thesis.txt").read_text() == "mine"
+    (taken / "thesis.txt").unlink()
+    (tmp_path / "precious.txt").write_text("mine")
+    (taken / ".tff-affect-video").symlink_to(tmp_path / "precious.txt")
+    with pytest.raises(InputError, match="somebody else's"), unfinished_folder(tmp_path / "c"):
+        pass
+    assert (tmp_path / "precious.txt").read_text() == "mine"
+    (tmp_path / "d.unfinished").mkdir(mode=0o777)
     with unfinished_folder(tmp_path / "d") as mine:
+        assert mine.stat().st_mode & 0o777 == 0o700
         (mine / "notes.txt").write_text("mine, too")
     assert (mine / "notes.txt").read_text() == "mine, too"
 

@@ -56,10 +56,18 @@ def test_what_points_at_a_person_is_left_aside(tmp_path):
     )
 
 
-def test_up_to_half_of_the_subjects_may_have_a_value_of_their_own(tmp_path):
+def test_groups_are_few_and_have_members(tmp_path):
     for last, kept in (("z", True), ("w", False)):
-        (tmp_path / "subjects.csv").write_text(f"subject,school\nA,x\nB,y\nC,z\nD,{last}\n")
+        (tmp_path / "subjects.csv").write_text(f"subject,school\nA,x\nB,y\nC,z\nD,z\nE,z\nF,{last}\n")
         assert ("school" in read_subjects_csv(tmp_path).entries["A"].groups) == kept
+
+
+def test_a_few_names_among_many_empty_cells_are_left_aside(tmp_path):
+    rows = [f"S{i},{'Anna' if i == 1 else 'Ben' if i == 2 else ''},{1990 + i // 2}-04-12" for i in range(10)]
+    (tmp_path / "subjects.csv").write_text("subject,name,birthdate\n" + "\n".join(rows))
+    found = read_subjects_csv(tmp_path)
+    assert "name" in found.notes[0]
+    assert all("name" not in entry.groups for entry in found.entries.values())
 
 
 @pytest.mark.parametrize("cell", ["a@b.org", "/home/anna", "C:\\anna", "male/other"])
