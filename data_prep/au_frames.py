@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.au_tables import POSE, Dialect
-from data_prep.files.clocks import REPAIRABLE, increasing, repaired, typical_step
+from data_prep.files.clocks import REPAIRABLE, increasing, repaired, typical_step, wild_jump
 from data_prep.files.wide_csv import line_of_row, read_columns, read_header
 from tff_affect.cohort import FEATURE_SCALES
 from tff_affect.errors import InputError
@@ -34,7 +34,7 @@ class AuFrames:
         tracked: ``[frames]`` bool, True where the tracker and its confidence can be trusted.
         frame_rate: Frames per second, of those that the tool looked at: the one asked for, or the timestamps'.
         quality: Counts: ``rows``, ``failed_frames``, ``confidence_out_of_range``, ``rows_of_other_faces``,
-            ``faces_seen``, ``timestamps_repaired``, ``frames_without_row``.
+            ``rows_between_steps``, ``faces_seen``, ``timestamps_repaired``, ``frames_without_row``.
     """
 
     time: np.ndarray
@@ -76,16 +76,19 @@ def read_frames(file: Path, dialect: Dialect, features: Mapping[str, str], frame
     rows = _rows(Path(file), dialect, features)
     kept, faces = _subject_rows(rows)
     _check_scale(rows, kept, tuple(features))
+    stride = _stride(rows.frame[kept])
+    between = (rows.frame[kept] - rows.frame[kept[0]]) % stride != 0
+    kept = kept[~between]
     frame = rows.frame[kept]
     time, rate, mended = _times(rows, kept, frame_rate)
-    stride = _stride(frame)
     tracked = rows.tracked[kept]
     values = np.where(tracked[:, None], rows.features[kept], np.nan)
     quality = {
         "rows": len(rows.frame),
         "failed_frames": int((~tracked).sum()),
         "confidence_out_of_range": int(rows.out_of_range[kept].sum()),
-        "rows_of_other_faces": len(rows.frame) - len(kept),
+        "rows_of_other_faces": len(rows.frame) - len(between),
+        "rows_between_steps": int(between.sum()),
         "faces_seen": faces,
         "timestamps_repaired": mended,
         "frames_without_row": int(frame[-1] - frame[0]) // stride + 1 - len(frame),
@@ -96,10 +99,12 @@ def read_frames(file: Path, dialect: Dialect, features: Mapping[str, str], frame
 
 
 def _stride(frame: np.ndarray) -> int:
-    """How many frames the tool went on from row to row: 1, unless it was told to skip all but every nth."""
-    steps = np.diff(frame)
-    usual = int(np.median(steps))
-    return usual if usual > 1 and not (steps % usual).any() else 1
+    """How many frames the tool went on from row to row: 1, unless it was told to skip all but every nth.
+
+    A few rows between the steps, such as a last frame, are no reason to take every frame for looked at.
+    """
+    usual = max(1, int(np.median(np.diff(frame)))) if len(frame) > 1 else 1
+    return usual if ((frame - frame[0]) % usual != 0).mean() <= REPAIRABLE else 1
 
 
 def _with_missing_frames(
@@ -256,6 +261,10 @@ def _times(rows: _Rows, kept: np.ndarray, frame_rate: float | None) -> tuple[np.
         reason = f"{(~good).sum()} of {len(good)} timestamps are missing or do not increase; {_NAME_THE_RATE}"
         raise InputError(f"column {dialect.time!r}: {reason}", file=rows.file)
     step = typical_step(frame[good], clock[good])
+    leap = wild_jump(frame[good], clock[good], step)
+    if leap is not None:
+        row = int(np.flatnonzero(good)[leap])
+        raise rows.refuse(f"column {dialect.time!r}: {clock[row]:g} is a leap; {_NAME_THE_RATE}", int(kept[row]))
     unit = next((unit for unit in dialect.time_units if RATES[0] <= 1 / (step * unit) <= RATES[1]), None)
     if unit is None:
         reason = f"column {dialect.time!r}: frames are {step:g} apart, which is no frame rate of a camera"

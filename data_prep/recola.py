@@ -13,7 +13,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from data_prep.files.clocks import typical_step
 from data_prep.files.delimited import DelimitedTable, first_row, read_delimited
 from data_prep.files.marker import says_synthetic
 from data_prep.files.resample import SAME_TIME, to_times
@@ -25,6 +24,7 @@ from data_prep.recola_layout import (
     DIMENSIONS,
     PARTITION,
     RATERS,
+    TIMINGS,
     RecolaFiles,
     find_files,
     label_folder,
@@ -115,7 +115,7 @@ class RecolaSource:
         if own is None:
             source.require_every_row()
         first = _first_annotation(time, len(features), own is not None, files)
-        own = _regular_times(time, len(features)) if own is None else _one_each(own, len(features), files)
+        own = time[first:] if own is None else _one_each(own, len(features), files)
         time, labels = time[first:], labels[first:]
         features = _at(time, own, features, files)
         valid = np.isfinite(features).all(axis=1) & np.isfinite(labels).all(axis=1)
@@ -195,22 +195,14 @@ def _first_annotation(time: np.ndarray, count: int, timed: bool, files: RecolaFi
     at_zero = abs(time[0]) <= SAME_TIME
     if surplus == 1 and at_zero:
         return 1
-    if surplus == 0 or (surplus == 1 and timed):
+    # Without a clock, as many annotations from time 0 on could be the features' own, or one frame off.
+    if (timed and surplus in (0, 1)) or (surplus == 0 and not at_zero):
         return 0
     reason = (
-        f"expected as many annotations as the {count} feature rows, or one more, at time 0; "
-        f"found {len(time)} annotations from {time[0]:g} s"
+        f"expected as many annotations after time 0 as there are feature rows ({count}), "
+        f"found {len(time)} from {time[0]:g} s; supply the frames' times in {TIMINGS.as_posix()}"
     )
     raise InputError(reason, file=files.labels[DIMENSIONS[0]], subject=files.subject)
-
-
-def _regular_times(time: np.ndarray, count: int) -> np.ndarray:
-    """``[count]`` seconds of feature rows without a clock: the first belongs to the first annotation after time 0."""
-    step = typical_step(np.arange(len(time)), time)
-    own = step * np.arange(1, count + 1)
-    # Annotations rounded to milliseconds are those rows' own, not a blend of two.
-    nearest = time[np.clip(np.searchsorted(time, own - step / 2), 0, len(time) - 1)]
-    return np.where(np.abs(nearest - own) <= _ROUNDED * step, nearest, own)
 
 
 def _at(time: np.ndarray, own: np.ndarray, features: np.ndarray, files: RecolaFiles) -> np.ndarray:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from data_prep.facemesh import FaceActivity, GeometryConfig, face_activity
-from data_prep.files.clocks import REPAIRABLE, increasing, repaired, typical_step
+from data_prep.files.clocks import REPAIRABLE, increasing, repaired, typical_step, wild_jump
 from data_prep.video_frames import Video, track
 from data_prep.video_results import Job, write_result
 from tff_affect.errors import InputError, RunError
@@ -82,7 +82,7 @@ def frame_times(seconds: np.ndarray, frame_rate: float, file: Path) -> tuple[np.
     """
     good = increasing(seconds)
     bad = int((~good).sum())
-    if not bad:
+    if len(seconds) == 1:
         return seconds, 0
     frames = np.arange(len(seconds), dtype=np.float64)
     if good.sum() == 1 and frame_rate > 0:
@@ -92,7 +92,12 @@ def frame_times(seconds: np.ndarray, frame_rate: float, file: Path) -> tuple[np.
             f"{bad} of the video's {len(seconds)} frame times do not increase; re-encode it at a constant frame rate"
         )
         raise InputError(reason, file=file)
-    return repaired(frames, seconds, good, typical_step(frames[good], seconds[good])), bad
+    step = typical_step(frames[good], seconds[good])
+    leap = wild_jump(frames[good], seconds[good], step)
+    if leap is not None:
+        when = seconds[good][leap]
+        raise InputError(f"the video's clock leaps to {when:g} s; re-encode it at a constant frame rate", file=file)
+    return repaired(frames, seconds, good, step), bad
 
 
 class _Stopped(Exception):

@@ -8,6 +8,7 @@ import numpy as np
 
 # Of the timestamps of a recording, at most this share is repaired.
 REPAIRABLE = 0.05
+_WILD = 100.0
 
 
 def increasing(clock: np.ndarray) -> np.ndarray:
@@ -39,6 +40,15 @@ def typical_step(frame: np.ndarray, clock: np.ndarray) -> float:
     # Timestamps rounded to milliseconds say 30.3 Hz, or 29.4, from step to step, and 29.97 over all.
     overall = float((clock[-1] - clock[0]) / (frame[-1] - frame[0]))
     return overall if abs(overall / median - 1) < REPAIRABLE else median
+
+
+def wild_jump(frame: np.ndarray, clock: np.ndarray, step: float) -> int | None:
+    """Where a clock leaps: the first frame that is a hundred times later than its number says; None if there is none.
+
+    A single wild time at an end increases like any other, and would make hours of a recording of seconds.
+    """
+    wild = np.flatnonzero(np.diff(clock) > _WILD * step * np.diff(frame))
+    return int(wild[0]) + 1 if len(wild) else None
 
 
 def repaired(frame: np.ndarray, clock: np.ndarray, good: np.ndarray, step: float) -> np.ndarray:

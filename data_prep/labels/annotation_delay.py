@@ -99,8 +99,8 @@ def search_delay(
 
     Features are standardised by the training subjects' mean and deviation, and the regression is fitted on at most
     five frames a second. Every delay is scored on the same frames: those from the longest delay on for which each delay
-    has a prediction. Where features are missing so often that these are fewer than half of the frames from the longest
-    delay on, each delay is scored on all frames that it predicts, and the result says so.
+    has a prediction. In a recording whose features are missing so often that these are fewer than half of the frames
+    from the longest delay on, each delay is scored on all frames that it predicts, and the result says so.
 
     Args:
         train: Subject -> table, for fitting.
@@ -124,7 +124,9 @@ def search_delay(
         for d, label in enumerate(labels):
             gold = {subject: table.labels[:, d].astype(np.float64) for subject, table in train.items()}
             model = _fit(fitted, gold, shift, math.ceil(frame_rate / _FIT_RATE), label)
-            pairs = [_scored_pair(model, scored[s], t.labels[:, d], shift, common[s]) for s, t in development.items()]
+            pairs = {
+                s: _scored_pair(model, scored[s], t.labels[:, d], shift, common[s]) for s, t in development.items()
+            }
             each[i, d], pooled[i, d] = _scores(pairs, label)
         if on_delay:
             on_delay(f"{grid[i]:g} s", len(grid))
@@ -137,9 +139,8 @@ def _common(features: Mapping[str, np.ndarray], shifts: list[int]) -> tuple[dict
     """Subject -> frames to score, and whether they are those that all delays predict."""
     late = {subject: np.arange(len(values)) >= max(shifts) for subject, values in features.items()}
     both = {subject: mask & _predicted_by_all(features[subject], shifts) for subject, mask in late.items()}
-    kept, frames = (sum(int(mask.sum()) for mask in masks.values()) for masks in (both, late))
-    same_frames = kept >= _LEAST_SHARED * frames
-    return (both if same_frames else late), same_frames
+    enough = {subject: both[subject].sum() >= _LEAST_SHARED * mask.sum() for subject, mask in late.items()}
+    return {subject: (both if enough[subject] else late)[subject] for subject in late}, all(enough.values())
 
 
 def _predicted_by_all(features: np.ndarray, shifts: list[int]) -> np.ndarray:
@@ -182,12 +183,14 @@ def _scored_pair(
     return gold[scored], shift_forward(predictions, shift)[scored]
 
 
-def _scores(pairs: list[tuple[np.ndarray, np.ndarray]], label: str) -> tuple[float, float]:
+def _scores(pairs: Mapping[str, tuple[np.ndarray, np.ndarray]], label: str) -> tuple[float, float]:
     """Mean CCC per recording, and pooled CCC."""
-    gold, predicted = (np.concatenate(side) for side in zip(*pairs, strict=True))
-    if not (np.isfinite(gold) & np.isfinite(predicted)).any():
-        raise InputError(f"the development subjects have no frame with features and {label}")
-    return float(np.mean([concordance(*pair) for pair in pairs])), concordance(gold, predicted)
+    for subject, pair in pairs.items():
+        if not np.isfinite(pair).all(axis=0).any():
+            reason = f"no frame with features and {label} is left to score; take another development subject"
+            raise InputError(reason, subject=subject)
+    gold, predicted = (np.concatenate(side) for side in zip(*pairs.values(), strict=True))
+    return float(np.mean([concordance(*pair) for pair in pairs.values()])), concordance(gold, predicted)
 
 
 def lag_hint(table: SubjectTable, frame_rate: float) -> float | None:

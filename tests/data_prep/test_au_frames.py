@@ -42,7 +42,13 @@ def test_a_clean_recording_comes_through_as_it_is(read):
     assert found.frame_rate == pytest.approx(25.0, abs=1e-9)
     assert found.tracked.all()
     expected = dict.fromkeys(("failed_frames", "confidence_out_of_range", "rows_of_other_faces"), 0)
-    expected |= {"rows": 50, "faces_seen": 1, "timestamps_repaired": 0, "frames_without_row": 0}
+    expected |= {
+        "rows": 50,
+        "faces_seen": 1,
+        "timestamps_repaired": 0,
+        "frames_without_row": 0,
+        "rows_between_steps": 0,
+    }
     assert found.quality == expected
 
 
@@ -91,6 +97,22 @@ def test_a_file_of_every_nth_frame_makes_no_frames_between(read):
     found = read(py_feat(frames=1501).iloc[::25].drop(index=[50, 75]), frame_rate=25.0)
     assert list(np.flatnonzero(~found.tracked)) == [2, 3]
     assert found.quality["frames_without_row"] == 2
+
+
+def test_a_few_rows_between_the_steps_do_not_undo_them(read):
+    table = py_feat(frames=301)
+    found = read(table.iloc[[*range(0, 301, 3), 299]].sort_values("frame"), frame_rate=30.0)
+    assert found.quality["rows_between_steps"] == 1
+    assert found.tracked.all()
+    assert found.frame_rate == 10.0
+
+
+@pytest.mark.parametrize("row", [20, 49])
+def test_a_clock_that_leaps_is_refused(read, row):
+    table = openface()
+    table.loc[row:, "timestamp"] += 1e5
+    with pytest.raises(InputError, match=rf"line {row + 2}.*leap.*--frame-rate"):
+        read(table)
 
 
 def test_frame_numbers_of_another_recording_are_refused(read):

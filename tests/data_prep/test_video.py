@@ -269,6 +269,9 @@ def test_few_bad_times_are_put_in_line_and_many_are_refused():
     times, repaired = frame_times(np.zeros(50), 25.0, "a.avi")
     assert repaired == 50
     np.testing.assert_allclose(times, np.arange(50) / 25)
+    assert frame_times(np.zeros(1), 25.0, "a.mp4") == (np.zeros(1), 0)
+    with pytest.raises(InputError, match="leaps to 90000 s"):
+        frame_times(np.append(slowing, 9e4), 25.0, "a.mkv")
     bad[::10] = 0.0
     for clock, rate in ((bad, 25.0), (np.zeros(50), 0.0)):
         with pytest.raises(InputError, match=r"a\.mkv.*do not increase"):

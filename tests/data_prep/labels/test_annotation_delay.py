@@ -130,7 +130,7 @@ def test_bad_input_is_named():
     unrated = replace(small(1), labels=np.full((300, 1), np.nan, np.float32), valid=np.zeros(300, bool))
     with pytest.raises(InputError, match="training subjects have no frame with features and arousal"):
         search_delay({"A": unrated}, b, 5.0, ("arousal",))
-    with pytest.raises(InputError, match="development subjects have no frame with features and arousal"):
+    with pytest.raises(InputError, match="subject B: no frame with features and arousal is left"):
         search_delay(a, {"B": unrated}, 5.0, ("arousal",))
 
 
