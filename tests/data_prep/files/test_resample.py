@@ -57,6 +57,9 @@ def test_a_camera_of_variable_rate_has_no_gaps_where_they_are_bridged():
     times = np.arange(1, 170) / 25
     assert np.isnan(to_times(column(own), own, times)).mean() > 0.25
     np.testing.assert_allclose(to_times(column(own), own, times, longest_gap=0.2)[:, 0], times, atol=1e-9)
+    slower = np.arange(1, 68) / 10
+    averaged = to_times(column(own), own, slower, longest_gap=0.2)[:, 0]
+    np.testing.assert_allclose(averaged, slower, atol=0.02)
 
 
 @settings(max_examples=40, deadline=None)
