@@ -1,5 +1,4 @@
 import json
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -107,13 +106,6 @@ def test_ratings_lag_the_face(long_subject):
             np.corrcoef(guess[: -50 or None], np.roll(long_subject.ratings[:, 0, r], -k)[:-50])[0, 1] for k in range(20)
         ]
         assert abs(int(np.argmax(scores)) - (panel.lag[r] - long_subject.parameters.lag)) <= 2
-
-
-def test_generation_is_fast():
-    start = time.perf_counter()
-    for index in range(27):
-        generate_subject(SyntheticConfig(), index)
-    assert time.perf_counter() - start < 5
 
 
 def test_a_tiny_cohort_has_both_groups():

@@ -133,7 +133,7 @@ def test_bad_input_is_named():
         search_delay(a, {"B": unrated}, 5.0, ("arousal",))
 
 
-def test_the_hint_of_one_subject_is_near_the_planted_lag_and_quick():
+def test_the_hint_of_one_subject_is_near_the_planted_lag():
     tables = [*planted(5, 2.4, subjects=4, seconds=300.0)[0].values()]
     tables += planted(6, 2.4, subjects=4, seconds=300.0)[1].values()
     hints = [lag_hint(table, 25.0) for table in tables]
