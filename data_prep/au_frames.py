@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.au_tables import POSE, Dialect
+from data_prep.au_tables import Dialect
 from data_prep.files.clocks import REPAIRABLE, increasing, repaired, typical_step, wild_jump
 from data_prep.files.wide_csv import line_of_row, read_columns, read_header
+from data_prep.source import POSE
 from tff_affect.cohort import FEATURE_SCALES
 from tff_affect.errors import InputError
 

@@ -14,13 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
+from data_prep.source import POSE
 from tff_affect.errors import InputError
 
-POSE = ("pitch", "yaw", "roll")
 SECONDS = (1.0,)
 MILLISECONDS_OR_SECONDS = (1e-3, 1.0)
-
-
 TOOLS = ("openface", "py-feat", "libreface")
 
 

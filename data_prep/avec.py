@@ -17,6 +17,7 @@ from data_prep.avec_layout import choose_set, edition_of, in_order, label_files,
 from data_prep.files.arff_tables import Table, open_table
 from data_prep.files.marker import says_synthetic
 from data_prep.files.timed_tables import (
+    clock,
     failed_rows,
     features_at,
     joined_labels,
@@ -89,7 +90,8 @@ class AvecSource:
         self._set, self._features = choose_set(self._folder, edition, options.feature_set)
         self.subjects = self._complete(self._folder / place)
         self.notes = self._make_notes()
-        self._fuse = None if options.fusion is None else fusion_named(options.fusion, self._frame_rate())
+        rate = self._frame_rate()
+        self._fuse = None if options.fusion is None else fusion_named(options.fusion, rate)
         synthetic = says_synthetic(self._folder)
         first = open_table(self._features[self.subjects[0]])
         features = feature_columns(first)
@@ -97,7 +99,7 @@ class AvecSource:
             name=f"SYNTHETIC {edition.title} layout" if synthetic else edition.title,
             features=features,
             feature_scale="arbitrary",
-            frame_rate=self._frame_rate(),
+            frame_rate=rate,
             labels=DIMENSIONS,
             synthetic=synthetic,
             provenance={
@@ -136,8 +138,7 @@ class AvecSource:
 
     def _frame_rate(self) -> float:
         first = self.subjects[0]
-        time = seconds(open_table(self._labels_of[DIMENSIONS[0]][first]), first)
-        return round(1.0 / float(np.median(np.diff(time))), 6)
+        return clock(open_table(self._labels_of[DIMENSIONS[0]][first]), first).rate
 
     def read(self, subject: str) -> tuple[SubjectEntry, SubjectTable]:
         """Reads one subject: partition, gold standard, the features at its times.
@@ -150,10 +151,13 @@ class AvecSource:
         source = open_table(file)
         failed, counts = failed_rows(source, self.manifest.features)
         features = features_at(source, self.manifest.features, time, subject, failed)
-        complete = np.isfinite(features).all(axis=1)
-        table = SubjectTable(time, features, labels, complete & np.isfinite(labels).all(axis=1))
+        table = SubjectTable.of_complete_frames(time, features, labels)
         check_table(table, self.manifest, subject, file)
-        quality = {"source_sha256": file_sha256(file), **counts, "frames_without_features": int((~complete).sum())}
+        quality = {
+            "source_sha256": file_sha256(file),
+            **counts,
+            "frames_without_features": int(np.isnan(features).any(axis=1).sum()),
+        }
         return SubjectEntry(subject=subject, partition=partition_of(subject), quality=quality), table
 
 

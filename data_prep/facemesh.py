@@ -40,7 +40,6 @@ from data_prep.face_geometry import (
 from tff_affect.errors import InputError
 
 SOURCE = "facemesh-geometry"
-POSE = ("pitch", "yaw", "roll")
 _REFUSED = ("AU04", "AU05", "AU09", "AU14", "AU17", "AU20", "AU23")
 _TURNED_DEGREES = 15.0
 _BLOCKS = 4

@@ -137,8 +137,7 @@ class TableSource:
             seed = [self._map.shuffle_steps, self.subjects.index(subject) + 1]
             rows = np.random.default_rng(seed).permutation(rows)
         x, y = self._features[rows], self._labels[rows]
-        valid = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1)
-        table = SubjectTable(time=time, features=x, labels=y, valid=valid)
+        table = SubjectTable.of_complete_frames(time, x, y)
         check_table(table, self.manifest, subject, file)
         return entry, table
 

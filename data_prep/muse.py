@@ -15,9 +15,10 @@ import numpy as np
 
 from data_prep.files.arff_tables import open_table
 from data_prep.files.delimited import DelimitedTable, read_delimited
-from data_prep.files.folders import entries_of
+from data_prep.files.folders import csv_files, entries_of
 from data_prep.files.marker import says_synthetic
 from data_prep.files.timed_tables import (
+    clock,
     failed_rows,
     features_at,
     joined_labels,
@@ -107,14 +108,14 @@ class MuseSource:
         first = self.subjects[0]
         table = open_table(self._features[first])
         units = unit_columns(table.columns, table.file)
-        time = seconds(open_table(next(iter(self._labels.values()))[first]), first)
+        rate = clock(open_table(next(iter(self._labels.values()))[first]), first).rate
         synthetic = says_synthetic(self._folder)
         return CohortManifest(
             name="SYNTHETIC MuSe layout" if synthetic else "MuSe",
             features=tuple(units),
             # Only OpenFace writes the suffix, and OpenFace's intensities have a known scale.
             feature_scale="0-5" if all(column.lower().endswith("_r") for column in units.values()) else "arbitrary",
-            frame_rate=round(1.0 / float(np.median(np.diff(time))), 6),
+            frame_rate=rate,
             labels=tuple(self._labels),
             synthetic=synthetic,
             provenance={
@@ -189,10 +190,13 @@ class MuseSource:
         columns = [units.get(name, name) for name in self.manifest.features]
         failed, counts = failed_rows(source, tuple(units.values()))
         features = features_at(source, columns, time, subject, failed)
-        complete = np.isfinite(features).all(axis=1)
-        table = SubjectTable(time, features, labels, complete & np.isfinite(labels).all(axis=1))
+        table = SubjectTable.of_complete_frames(time, features, labels)
         check_table(table, self.manifest, subject, file)
-        quality = {"source_sha256": file_sha256(file), **counts, "frames_without_features": int((~complete).sum())}
+        quality = {
+            "source_sha256": file_sha256(file),
+            **counts,
+            "frames_without_features": int(np.isnan(features).any(axis=1).sum()),
+        }
         return SubjectEntry(subject=subject, partition=self._partition[subject], quality=quality), table
 
 
@@ -223,7 +227,7 @@ def _label(file: Path, subject: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _tables(folder: Path, root: Path) -> dict[str, Path]:
-    return {file.stem: file for file in entries_of(folder, root) if file.suffix.lower() == ".csv" and not file.is_dir()}
+    return {file.stem: file for file in csv_files(folder, root)}
 
 
 def _holds_units(files: dict[str, Path]) -> bool:

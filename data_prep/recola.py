@@ -74,7 +74,8 @@ class RecolaSource:
         self._centred = label_folder(self._folder) == self._folder / CENTRED
         if self._centred and options.fusion is not None:
             raise InputError(f"{CENTRED} is fused already; leave --fusion out", file=folder)
-        self._fuse = fusion_named(fusion, self._label_rate())
+        self._rate = self._label_rate()
+        self._fuse = fusion_named(fusion, self._rate)
         self._synthetic = says_synthetic(self._folder)
         self.manifest = self._make_manifest("as distributed, CCC-centred" if self._centred else fusion)
 
@@ -86,12 +87,11 @@ class RecolaSource:
     def _make_manifest(self, fusion: str) -> CohortManifest:
         first = self._files[self.subjects[0]]
         columns = select_columns(FeatureFile(first.features, first.subject).columns, self._deltas, first.features)
-        time, _ = self._label(first, DIMENSIONS[0])
         return CohortManifest(
             name="SYNTHETIC RECOLA layout" if self._synthetic else "RECOLA",
             features=tuple(columns),
             feature_scale="0-5" if self._synthetic else "arbitrary",
-            frame_rate=round(1.0 / float(np.median(np.diff(time))), 6),
+            frame_rate=self._rate,
             labels=DIMENSIONS,
             synthetic=self._synthetic,
             provenance={"reader": "data_prep.recola", "fusion": fusion, "deltas": self._deltas},
@@ -118,8 +118,7 @@ class RecolaSource:
         own = time[first:] if own is None else _one_each(own, len(features), files)
         time, labels = time[first:], labels[first:]
         features = _at(time, own, features, files)
-        valid = np.isfinite(features).all(axis=1) & np.isfinite(labels).all(axis=1)
-        table = SubjectTable(time=time, features=features, labels=labels, valid=valid)
+        table = SubjectTable.of_complete_frames(time, features, labels)
         check_table(table, self.manifest, subject, files.features)
         return self._entry(subject), table
 

@@ -11,6 +11,9 @@ from data_prep.column_map import ColumnMap
 from tff_affect.cohort import CohortManifest, SubjectEntry, SubjectTable
 from tff_affect.errors import InputError
 
+# Names of head pose in a cohort, in degrees, whoever measured it.
+POSE = ("pitch", "yaw", "roll")
+
 
 @dataclass(frozen=True)
 class SourceOptions:

@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from data_prep.facemesh import POSE, SOURCE, GeometryConfig
+from data_prep.facemesh import SOURCE, GeometryConfig
 from data_prep.files.folders import entries_of, one_file_each
 from data_prep.labels.recording_labels import RecordingLabels
+from data_prep.source import POSE
 from data_prep.video_frames import SUFFIXES, Video
 from data_prep.video_level1 import run_jobs
 from data_prep.video_results import Job, discard, make_job, read_result, unfinished_folder

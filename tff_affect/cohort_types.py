@@ -29,6 +29,12 @@ class SubjectTable:
     labels: np.ndarray
     valid: np.ndarray
 
+    @classmethod
+    def of_complete_frames(cls, time: np.ndarray, features: np.ndarray, labels: np.ndarray) -> SubjectTable:
+        """The table in which every frame is valid whose features and labels are all there."""
+        valid = np.isfinite(features).all(axis=1) & np.isfinite(labels).all(axis=1)
+        return cls(time=time, features=features, labels=labels, valid=valid)
+
     @property
     def frames(self) -> int:
         """Number of rows."""

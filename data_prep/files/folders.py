@@ -36,6 +36,11 @@ def _require_inside(entry: Path, top: Path) -> None:
         raise InputError("a link leads out of the folder; put the file itself there", file=entry)
 
 
+def csv_files(folder: Path, root: Path) -> list[Path]:
+    """The CSV files among `entries_of` a folder."""
+    return [entry for entry in entries_of(folder, root) if entry.suffix.lower() == ".csv" and not entry.is_dir()]
+
+
 def one_file_each(files: Iterable[Path]) -> dict[str, Path]:
     """Subject -> file, the subject being the file's name without its ending.
 

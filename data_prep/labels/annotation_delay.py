@@ -83,8 +83,7 @@ def _check_shift(frames: int) -> None:
 
 def _seen(table: SubjectTable) -> np.ndarray:
     """``[frames, features]``, NaN in frames not to be trusted for another reason than a missing label."""
-    unlabelled = ~np.isfinite(table.labels).all(axis=1)
-    return np.where((table.valid | unlabelled)[:, np.newaxis], table.features, np.nan)
+    return np.where(table.trusted[:, np.newaxis], table.features, np.nan)
 
 
 def search_delay(

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.files.delimited import DelimitedTable, read_delimited
-from data_prep.files.folders import entries_of, one_file_each
+from data_prep.files.folders import csv_files, entries_of, one_file_each
 from data_prep.files.timed_tables import clock, joined_labels, seconds, value_columns
 from data_prep.labels.fusion_record import read_fusion
 from data_prep.labels.gold_standard import check_fusion, fusion_named
@@ -61,7 +61,7 @@ class LabelFolder:
         folders = [entry for entry in entries_of(self.path, self.path) if entry.is_dir()]
         if not folders:
             raise InputError("expected folders of labels, <dimension>/<subject>.csv, found none", file=self.path)
-        self._files = {folder.name: one_file_each(_tables(folder, self.path)) for folder in folders}
+        self._files = {folder.name: one_file_each(csv_files(folder, self.path)) for folder in folders}
         self.dimensions: tuple[str, ...] = tuple(sorted(self._files))
         self.subjects: tuple[str, ...] = self._complete()
         self._asked = fusion
@@ -161,10 +161,6 @@ class LabelFolder:
         """
         columns = {dimension: self.fused(subject, dimension) for dimension in self.dimensions}
         return joined_labels(columns, {dimension: self.file(subject, dimension) for dimension in columns}, subject)
-
-
-def _tables(folder: Path, root: Path) -> list[Path]:
-    return [entry for entry in entries_of(folder, root) if entry.suffix.lower() == ".csv" and not entry.is_dir()]
 
 
 def _columns(table: DelimitedTable) -> tuple[str, ...]:

@@ -128,8 +128,7 @@ class RecordingLabels:
             time, labels = self.labels.read(subject)
             _check_overlap(time, (own[0], own[-1]), file, subject)
         resampled = to_times(features, own, time, longest_gap).astype(np.float32)
-        valid = np.isfinite(resampled).all(axis=1) & np.isfinite(labels).all(axis=1)
-        return SubjectTable(time=time, features=resampled, labels=labels, valid=valid)
+        return SubjectTable.of_complete_frames(time, resampled, labels)
 
 
 def _check_overlap(time: np.ndarray, span: tuple[float, float], file: Path, subject: str) -> None:

@@ -10,7 +10,8 @@ from sample_au_tables import (
     py_feat_columns,
 )
 
-from data_prep.au_tables import DIALECTS, POSE, detect_dialect
+from data_prep.au_tables import DIALECTS, detect_dialect
+from data_prep.source import POSE
 from tff_affect.errors import InputError
 
 STILL = ("face", "confidence", "gaze_0_x", "AU01_r", "AU12_r")
