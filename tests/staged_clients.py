@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tff_affect.client_data import StagedCohort
+from tff_affect.client_data import StagedCohort, WindowShape
 from tff_affect.config import DataConfig
 
 FEATURES, LABELS, WINDOW = 3, ("arousal", "valence"), 10
+SHAPE = WindowShape(WINDOW, FEATURES, len(LABELS))
 
 
 def staged_clients(

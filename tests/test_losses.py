@@ -5,6 +5,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tff_affect.client_data import WindowShape
 from tff_affect.config import ModelConfig
 from tff_affect.errors import InputError
 from tff_affect.losses import build_loss
@@ -60,7 +61,7 @@ def test_a_batch_without_a_valid_frame_teaches_nothing(name: str, value: float) 
 
 @pytest.mark.parametrize("name", ["ccc", "mse"])
 def test_the_predictions_keras_mask_does_not_multiply_the_loss(name: str) -> None:
-    model = build_model(ModelConfig("gru", units=3), window=7, features=4, labels=2)
+    model = build_model(ModelConfig("gru", units=3), WindowShape(window=7, features=4, labels=2))
     predicted = model(np.random.default_rng(0).normal(size=(3, 7, 4)).astype(np.float32))
     gold, _ = batch(2, 0.2)
     loss = build_loss(name)(gold, predicted)

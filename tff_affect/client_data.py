@@ -47,6 +47,28 @@ class Scaling:
 
 
 @dataclass(frozen=True)
+class WindowShape:
+    """What one window holds, and so what goes into a model and comes out.
+
+    Attributes:
+        window: Frames per window.
+        features: Features per frame.
+        labels: Label dimensions.
+        target: ``frame`` (a target for every frame) or ``window`` (one, the mean of the window's valid frames).
+    """
+
+    window: int
+    features: int
+    labels: int
+    target: str = "frame"
+
+    @property
+    def targets(self) -> int:
+        """Targets along time: the window's frames, or one."""
+        return 1 if self.target == "window" else self.window
+
+
+@dataclass(frozen=True)
 class StagedCohort:
     """Sequences ready for clients.
 
@@ -67,11 +89,17 @@ class StagedCohort:
     data: DataConfig
 
     @property
+    def shape(self) -> WindowShape:
+        """Shape of one window."""
+        return WindowShape(self.data.window, self.features, len(self.labels), self.data.target)
+
+    @property
     def window_spec(self) -> tuple[tf.TensorSpec, tf.TensorSpec]:
-        """Type of one batch of windows: ``[batch, time, feature]`` and ``[batch, time, dimension]``."""
+        """Type of one batch of windows: ``[batch, time, feature]`` and ``[batch, targets, dimension]``."""
+        shape = self.shape
         return (
-            tf.TensorSpec([None, self.data.window, self.features], tf.float32),
-            tf.TensorSpec([None, self.data.window, len(self.labels)], tf.float32),
+            tf.TensorSpec([None, shape.window, shape.features], tf.float32),
+            tf.TensorSpec([None, shape.targets, shape.labels], tf.float32),
         )
 
     def sequence(self, client: tf.Tensor | str) -> tf.Tensor:
@@ -117,14 +145,17 @@ class StagedCohort:
 
         return tff.simulation.datasets.ClientData.from_clients_and_tf_fn(list(self.clients), dataset)
 
-    def training_computation(self, batch_size: int, epochs: int) -> tff.Computation:
+    def training_computation(self, batch_size: int, epochs: int, shuffle: bool = True) -> tff.Computation:
         """A computation from a `training_key` to the client's batches of a round, shuffled anew each epoch."""
 
         @tff.tensorflow.computation(np.str_)
         def training_dataset(key: tf.Tensor) -> tf.data.Dataset:
             parts = tf.strings.split([key], _KEY_SEPARATOR).to_tensor()[0]
             features, labels = self.training_windows(parts[0])
-            order = shuffled_order(tf.shape(features)[0], epochs, tf.strings.to_number(parts[1], tf.int64))
+            count = tf.shape(features)[0]
+            order = tf.tile(tf.range(count)[tf.newaxis], [epochs, 1])
+            if shuffle:
+                order = shuffled_order(count, epochs, tf.strings.to_number(parts[1], tf.int64))
             batches = tf.data.Dataset.from_tensor_slices(order)
             batches = batches.flat_map(lambda epoch: tf.data.Dataset.from_tensor_slices(epoch).batch(batch_size))
             return batches.map(lambda index: (tf.gather(features, index), tf.gather(labels, index)))

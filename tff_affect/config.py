@@ -14,6 +14,7 @@ from typing import Any
 from tff_affect.atomic import replace_text
 from tff_affect.errors import InputError
 
+TARGETS = ("frame", "window")
 SCALINGS = ("subject", "federated", "none")
 SPLIT_SCHEMES = ("fixed", "holdout", "k-fold")
 LOSSES = ("ccc", "mse")
@@ -47,6 +48,8 @@ class DataConfig:
         cohort: The cohort's folder.
         window: Frames per window.
         hop: Frames from one window's start to the next.
+        target: ``frame`` (a target for every frame) or ``window`` (one for each whole window: the mean of its valid
+            frames; a remainder shorter than a window is dropped).
         scaling: ``subject`` (each subject's own mean and deviation; transductive), ``federated`` (one mean and
             deviation, aggregated over the training clients) or ``none``.
         target_delay: Time units by which the labels lag behaviour; features at ``t`` are paired with labels at
@@ -57,6 +60,7 @@ class DataConfig:
     cohort: str = "???"
     window: int = 100
     hop: int = 100
+    target: str = "frame"
     scaling: str = "subject"
     target_delay: float = 0.0
     minimum_valid: float = 0.25
@@ -66,6 +70,7 @@ class DataConfig:
         _at_least("data.hop", self.hop, 1)
         if self.hop > self.window:
             raise InputError(f"data.hop: expected at most the window of {self.window} frames, found {self.hop}")
+        _choice("data.target", self.target, TARGETS)
         _choice("data.scaling", self.scaling, SCALINGS)
         _at_least("data.target_delay", self.target_delay, 0)
         if not 0 <= self.minimum_valid <= 1:
@@ -154,6 +159,7 @@ class TrainingConfig:
         clients_per_round: Clients sampled without replacement each round; 0 is all of them.
         local_epochs: Passes over a client's windows in a round.
         batch_size: Windows per step.
+        shuffle: Whether a client's windows come in a new order each epoch; False keeps that of the recording.
         loss: ``ccc`` (1 - CCC over a batch's valid frames, mean over dimensions) or ``mse``.
         client_optimizer: ``sgd`` or ``adam``, fresh each round.
         baseline_optimizer: What centralised and local-only training use; None for ``client_optimizer``. A rate that
@@ -170,6 +176,7 @@ class TrainingConfig:
     clients_per_round: int = 0
     local_epochs: int = 1
     batch_size: int = 16
+    shuffle: bool = True
     loss: str = "ccc"
     client_optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig("adam", 0.005))
     baseline_optimizer: OptimizerConfig | None = None

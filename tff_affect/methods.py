@@ -109,7 +109,7 @@ class Run:
     def _initial_weights(self) -> Weights:
         staged = self.learners.staged
         seed = derived_seed(self.seed, "weights") % 2**31
-        return initial_weights(self.config.model, staged.data.window, staged.features, len(staged.labels), seed)
+        return initial_weights(self.config.model, staged.shape, seed)
 
     def _mean_predictor(self) -> list[Row]:
         staged = self.learners.staged

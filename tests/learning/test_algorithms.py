@@ -6,7 +6,7 @@ import numpy as np
 import numpy_lstm
 import pytest
 import tensorflow_federated as tff
-from staged_clients import FEATURES, LABELS, WINDOW, staged_clients
+from staged_clients import SHAPE, staged_clients
 
 from tff_affect.client_data import StagedCohort, training_key
 from tff_affect.config import ModelConfig, OptimizerConfig, TrainingConfig
@@ -28,7 +28,7 @@ def training(**changes: object) -> TrainingConfig:
 
 
 def weights() -> list[np.ndarray]:
-    return initial_weights(MODEL, WINDOW, FEATURES, len(LABELS), seed=3)
+    return initial_weights(MODEL, SHAPE, seed=3)
 
 
 def after(process: tff.learning.templates.LearningProcess, start: list, clients: list[str], rounds: int = 1) -> list:
@@ -53,7 +53,7 @@ def test_one_client_and_one_batch_is_a_centralised_step(tmp_path: Path, loss: st
     staged = staged_clients(tmp_path, {"P1": 5}, missing=0.1)
     config, model_config = training(loss=loss), ModelConfig(model, units=5)
     process = build_federated_averaging(staged, model_config, config)
-    start = initial_weights(model_config, WINDOW, FEATURES, len(LABELS), seed=3)
+    start = initial_weights(model_config, SHAPE, seed=3)
     federated = after(process, start, ["P1"])
     central = Trainer(staged, model_config, config).fit(start, ["P1"], 0, Budget(1, 1, 0), lambda w: 0.0)
     assert difference(federated, central) < 1e-6

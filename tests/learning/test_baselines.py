@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import numpy_lstm
 import pytest
-from staged_clients import FEATURES, LABELS, WINDOW, staged_clients
+from staged_clients import FEATURES, SHAPE, WINDOW, staged_clients
 
 from tff_affect.config import ModelConfig, OptimizerConfig, TrainingConfig
 from tff_affect.learning.baselines import Budget, Trainer, training_mean
@@ -15,7 +15,7 @@ TRAINING = TrainingConfig(batch_size=4, loss="mse", client_optimizer=OptimizerCo
 
 
 def start() -> list[np.ndarray]:
-    return initial_weights(MODEL, WINDOW, FEATURES, len(LABELS), seed=1)
+    return initial_weights(MODEL, SHAPE, seed=1)
 
 
 def test_full_batches_equal_sgd_by_hand_also_when_padded(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import audmetric
 import numpy as np
 import pytest
-from staged_clients import FEATURES, LABELS, WINDOW, staged_clients
+from staged_clients import LABELS, SHAPE, staged_clients
 
 from tff_affect.config import ModelConfig, TrainingConfig
 from tff_affect.learning.baselines import Trainer
@@ -20,7 +20,7 @@ CLIENTS = {"P1": 4, "P2": 9, "P3": 1}
 def test_equals_audmetric_per_client_and_pooled(tmp_path: Path) -> None:
     staged = staged_clients(tmp_path, CLIENTS, missing=0.15, hop=4, extra_frames=3)
     evaluation = FederatedEvaluation(staged, MODEL)
-    weights = initial_weights(MODEL, WINDOW, FEATURES, len(LABELS), seed=5)
+    weights = initial_weights(MODEL, SHAPE, seed=5)
     statistics = evaluation.statistics(weights, list(CLIENTS))
     predicted = evaluation.predictions(weights, list(CLIENTS))
     gold = [staged.gold(client) for client in CLIENTS]
@@ -39,7 +39,7 @@ def test_equals_audmetric_per_client_and_pooled(tmp_path: Path) -> None:
 def test_equals_evaluation_in_this_process_in_any_order(tmp_path: Path) -> None:
     staged = staged_clients(tmp_path, CLIENTS, missing=0.1, hop=5)
     evaluation = FederatedEvaluation(staged, MODEL)
-    weights = initial_weights(MODEL, WINDOW, FEATURES, len(LABELS), seed=6)
+    weights = initial_weights(MODEL, SHAPE, seed=6)
     order = ["P3", "P1", "P2"]
     federated = evaluation.statistics(weights, order)
     here = Trainer(staged, MODEL, TrainingConfig(batch_size=4)).statistics(weights, order)

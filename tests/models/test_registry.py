@@ -3,6 +3,7 @@ import numpy_lstm
 import pytest
 import tensorflow as tf
 
+from tff_affect.client_data import WindowShape
 from tff_affect.config import ModelConfig
 from tff_affect.errors import InputError
 from tff_affect.models.registry import MODELS, build_model, initial_weights
@@ -13,14 +14,14 @@ def features(seed: int = 0) -> np.ndarray:
 
 
 def test_lstm_equals_numpy_in_float64() -> None:
-    model = build_model(ModelConfig("lstm", units=5), window=9, features=3, labels=2)
+    model = build_model(ModelConfig("lstm", units=5), WindowShape(window=9, features=3, labels=2))
     expected, _ = numpy_lstm.forward([w.astype(np.float64) for w in model.get_weights()], features())
     np.testing.assert_allclose(model(features()).numpy(), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_missing_frames_are_skipped_not_read_as_zero(name: str) -> None:
-    model = build_model(ModelConfig(name, units=5, layers=2), window=9, features=3, labels=2)
+    model = build_model(ModelConfig(name, units=5, layers=2), WindowShape(window=9, features=3, labels=2))
     with_gap = features()
     with_gap[:, 3:5, 1] = np.nan
     found = model(with_gap).numpy()
@@ -33,7 +34,7 @@ def test_missing_frames_are_skipped_not_read_as_zero(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_saved_and_loaded_models_agree(name: str, tmp_path: object) -> None:
-    model = build_model(ModelConfig(name, units=3), window=9, features=3, labels=1)
+    model = build_model(ModelConfig(name, units=3), WindowShape(window=9, features=3, labels=1))
     model.save(f"{tmp_path}/model.keras")
     np.testing.assert_array_equal(tf.keras.models.load_model(f"{tmp_path}/model.keras")(features()), model(features()))
 
@@ -41,11 +42,11 @@ def test_saved_and_loaded_models_agree(name: str, tmp_path: object) -> None:
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_initial_weights_follow_their_seed(name: str) -> None:
     config = ModelConfig(name, units=3)
-    first, again, other = (initial_weights(config, 9, 3, 2, seed) for seed in (1, 1, 2))
+    first, again, other = (initial_weights(config, WindowShape(9, 3, 2), seed) for seed in (1, 1, 2))
     assert all((a == b).all() for a, b in zip(first, again, strict=True))
     assert not all((a == b).all() for a, b in zip(first, other, strict=True))
 
 
 def test_an_unknown_model_is_refused() -> None:
     with pytest.raises(InputError, match="expected one of gru, lstm, found 'transformer'"):
-        build_model(ModelConfig("transformer"), 9, 3, 2)
+        build_model(ModelConfig("transformer"), WindowShape(9, 3, 2))

@@ -39,7 +39,7 @@ def build_model_fn(
     """What TFF calls, inside its own graph, to make the model."""
 
     def model_fn() -> tff.learning.models.VariableModel:
-        keras_model = build_model(model, staged.data.window, staged.features, len(staged.labels))
+        keras_model = build_model(model, staged.shape)
         return tff.learning.models.from_keras_model(
             keras_model, loss=build_loss(training.loss), input_spec=staged.window_spec
         )
@@ -70,5 +70,5 @@ def build_federated_averaging(
         loop_implementation=_LOOP,
     )
     return tff.simulation.compose_dataset_computation_with_learning_process(
-        staged.training_computation(training.batch_size, training.local_epochs), process
+        staged.training_computation(training.batch_size, training.local_epochs, training.shuffle), process
     )

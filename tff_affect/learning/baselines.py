@@ -60,7 +60,7 @@ class Trainer:
     def __init__(self, staged: StagedCohort, model: ModelConfig, training: TrainingConfig) -> None:
         self._staged = staged
         self._training = training
-        self._model = build_model(model, staged.data.window, staged.features, len(staged.labels))
+        self._model = build_model(model, staged.shape)
         self._loss = build_loss(training.loss)
         self._optimizer = build_optimizer(training.baseline_optimizer or training.client_optimizer)
         self._sequence = lru_cache(maxsize=64)(self._read_sequence)

@@ -49,7 +49,7 @@ def _at_clients(
     staged: StagedCohort, model: ModelConfig, result: Callable[[tf.Tensor, tf.Tensor], Any]
 ) -> tff.Computation:
     """``(<weights@SERVER, {str}@CLIENTS> -> {result(gold, predicted)}@CLIENTS)``."""
-    shape = (model, staged.data.window, staged.features, len(staged.labels))
+    shape = (model, staged.shape)
     with tf.Graph().as_default():
         weight_type = [tff.TensorType(np.float32, v.shape.as_list()) for v in build_model(*shape).trainable_variables]
     weights_type = tff.StructWithPythonType(weight_type, list)

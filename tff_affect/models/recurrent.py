@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tff_affect.client_data import WindowShape
 from tff_affect.config import ModelConfig
 from tff_affect.models.masking import MissingFrames
 
 
-def build_stacked(
-    layer: type[tf.keras.layers.Layer], config: ModelConfig, window: int, features: int, labels: int
-) -> tf.keras.Model:
+def build_stacked(layer: type[tf.keras.layers.Layer], config: ModelConfig, shape: WindowShape) -> tf.keras.Model:
     """Stacked recurrent layers with one dense head per frame.
 
     Args:
         layer: ``tf.keras.layers.LSTM`` or ``GRU``.
         config: Units and number of layers.
-        window: Frames per window.
-        features: Features per frame.
-        labels: Label dimensions; the head predicts them jointly, as in Mase et al. 2021.
+        shape: Of one window; the head predicts all label dimensions jointly, as in Mase et al. 2021.
 
     Returns:
         A model from ``[batch, window, features]`` (NaN = missing) to ``[batch, window, labels]``.
     """
-    inputs = tf.keras.Input((window, features), name="features")
+    inputs = tf.keras.Input((shape.window, shape.features), name="features")
     hidden = MissingFrames(name="missing_frames")(inputs)
     for index in range(config.layers):
         hidden = layer(config.units, return_sequences=True, name=f"recurrent_{index}")(hidden)
-    outputs = tf.keras.layers.Dense(labels, name="affect")(hidden)
+    outputs = tf.keras.layers.Dense(shape.labels, name="affect")(hidden)
     return tf.keras.Model(inputs, outputs, name=config.name)
