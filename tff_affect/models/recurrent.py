@@ -1,4 +1,4 @@
-"""Recurrent networks that predict every label dimension at every frame."""
+"""Stacked recurrent layers, forward or bidirectional."""
 
 from __future__ import annotations
 
@@ -6,23 +6,49 @@ import tensorflow as tf
 
 from tff_affect.client_data import WindowShape
 from tff_affect.config import ModelConfig
-from tff_affect.models.masking import MissingFrames
+from tff_affect.models.dropout import SeededDropout
+from tff_affect.models.heads import affect_head
 
 
-def build_stacked(layer: type[tf.keras.layers.Layer], config: ModelConfig, shape: WindowShape) -> tf.keras.Model:
-    """Stacked recurrent layers with one dense head per frame.
+def recurrent_stack(
+    hidden: tf.Tensor,
+    config: ModelConfig,
+    layer: type[tf.keras.layers.Layer],
+    bidirectional: bool = False,
+    dropout: float = 0.0,
+) -> tf.Tensor:
+    """Stacks ``config.layers`` recurrent layers of ``config.units``.
+
+    A layer carries its state over a masked frame. A forward layer says there what it said before; a bidirectional one
+    says zero.
 
     Args:
-        layer: ``tf.keras.layers.LSTM`` or ``GRU``.
-        config: Units and number of layers.
-        shape: Of one window; the head predicts all label dimensions jointly, as in Mase et al. 2021.
+        hidden: ``[batch, time, feature]``, with a mask.
+        config: The network's configuration.
+        layer: One of ``tff_affect.models.layers``.
+        bidirectional: Whether a second layer reads the window backwards (Schuster and Paliwal 1997); its output stands
+            beside that of the first.
+        dropout: Rate of the dropout above each layer; 0 is none.
 
     Returns:
-        A model from ``[batch, window, features]`` (NaN = missing) to ``[batch, window, labels]``.
+        ``[batch, time, units]``, or ``[batch, time, 2 units]`` where bidirectional.
     """
-    inputs = tf.keras.Input((shape.window, shape.features), name="features")
-    hidden = MissingFrames(name="missing_frames")(inputs)
     for index in range(config.layers):
-        hidden = layer(config.units, return_sequences=True, name=f"recurrent_{index}")(hidden)
-    outputs = tf.keras.layers.Dense(shape.labels, name="affect")(hidden)
-    return tf.keras.Model(inputs, outputs, name=config.name)
+        recurrent = layer(config.units, return_sequences=True, name=f"recurrent_{index}")
+        if bidirectional:
+            recurrent = tf.keras.layers.Bidirectional(recurrent, merge_mode="concat", name=f"recurrent_{index}")
+        hidden = recurrent(hidden)
+        if dropout:
+            hidden = SeededDropout(dropout, name=f"recurrent_dropout_{index}")(hidden)
+    return hidden
+
+
+def build_recurrent(
+    hidden: tf.Tensor,
+    config: ModelConfig,
+    shape: WindowShape,
+    layer: type[tf.keras.layers.Layer],
+    bidirectional: bool = False,
+) -> tf.Tensor:
+    """Recurrent layers and head: from masked frames ``[batch, time, feature]`` to ``[batch, targets, labels]``."""
+    return affect_head(recurrent_stack(hidden, config, layer, bidirectional, config.dropout or 0.0), shape)
