@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -68,6 +69,20 @@ class WindowShape:
         return 1 if self.target == "window" else self.window
 
 
+class TrainingBatches(NamedTuple):
+    """What a client trains on in a round.
+
+    Attributes:
+        windows: Features ``[windows, time, feature]`` and labels ``[windows, targets, dimension]``.
+        order: The windows' order in each epoch, ``[epochs, windows]``.
+        seed: The round's seed for this client, int64.
+    """
+
+    windows: tuple[tf.Tensor, tf.Tensor]
+    order: tf.Tensor
+    seed: tf.Tensor
+
+
 @dataclass(frozen=True)
 class StagedCohort:
     """Sequences ready for clients.
@@ -109,33 +124,69 @@ class StagedCohort:
         return tf.reshape(values, [-1, self.features + len(self.labels)])
 
     def gold(self, client: str) -> np.ndarray:
-        """A client's gold standard as it is scored, ``[frames, dimension]``: delayed, NaN where masked."""
-        return self.sequence(client).numpy()[:, self.features :]
+        """A client's gold standard as it is scored: delayed, NaN where masked.
+
+        Returns:
+            ``[frames, dimension]``, or ``[windows, dimension]`` where a window has one target.
+        """
+        return self.gold_in_graph(client).numpy()
+
+    def gold_in_graph(self, client: tf.Tensor | str) -> tf.Tensor:
+        """`gold`, usable in a graph."""
+        if self.data.target == "window":
+            return self.windows(client)[1][:, 0]
+        return self.sequence(client)[:, self.features :]
 
     def windows(self, client: tf.Tensor | str) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """A client's windows.
 
         Returns:
-            Features ``[windows, time, feature]``, labels ``[windows, time, dimension]``, first frames ``[windows]``.
+            Features ``[windows, time, feature]``, labels ``[windows, targets, dimension]``, first frames ``[windows]``.
         """
+        sequence, starts = self._padded(client)
+        return *self._cut(sequence, starts), starts
+
+    def training_windows(self, client: tf.Tensor | str) -> tuple[tf.Tensor, tf.Tensor]:
+        """The windows with enough valid frames to learn from; features and labels as of `windows`."""
+        sequence, starts = self._padded(client)
+        valid = tf.cast(tf.reduce_all(tf.math.is_finite(sequence), axis=-1), tf.float32)
+        share = tf.reduce_mean(tf.gather(valid, self._frames_of(starts)), axis=-1)
+        keep = tf.logical_and(share >= self.data.minimum_valid, share > 0)
+        return self._cut(sequence, tf.boolean_mask(starts, keep))
+
+    def _padded(self, client: tf.Tensor | str) -> tuple[tf.Tensor, tf.Tensor]:
+        """A client's sequence, to the end of its last window, and the windows' first frames."""
         sequence = self.sequence(client)
         window, hop = self.data.window, self.data.hop
         frames = tf.shape(sequence)[0]
+        if self.data.target == "window":
+            return sequence, tf.range(tf.maximum(0, 1 + (frames - window) // hop)) * hop
         count = 1 + tf.maximum(0, -((window - frames) // hop))
         padding = tf.maximum(0, (count - 1) * hop + window - frames)
-        sequence = tf.pad(sequence, [[0, padding], [0, 0]], constant_values=float("nan"))
-        starts = tf.range(count) * hop
-        cut = tf.gather(sequence, starts[:, tf.newaxis] + tf.range(window)[tf.newaxis, :])
-        cut = tf.ensure_shape(cut, [None, window, self.features + len(self.labels)])
-        return cut[:, :, : self.features], cut[:, :, self.features :], starts
+        return tf.pad(sequence, [[0, padding], [0, 0]], constant_values=float("nan")), tf.range(count) * hop
 
-    def training_windows(self, client: tf.Tensor | str) -> tuple[tf.Tensor, tf.Tensor]:
-        """The windows with enough valid frames to learn from; features and labels."""
-        features, labels, _ = self.windows(client)
-        valid = tf.reduce_all(tf.math.is_finite(tf.concat([features, labels], axis=-1)), axis=-1)
-        share = tf.reduce_mean(tf.cast(valid, tf.float32), axis=-1)
-        keep = tf.logical_and(share >= self.data.minimum_valid, share > 0)
-        return tf.boolean_mask(features, keep), tf.boolean_mask(labels, keep)
+    def _frames_of(self, starts: tf.Tensor) -> tf.Tensor:
+        return starts[:, tf.newaxis] + tf.range(self.data.window)[tf.newaxis, :]
+
+    def _cut(self, sequence: tf.Tensor, starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        cut = tf.gather(sequence, self._frames_of(starts))
+        cut = tf.ensure_shape(cut, [None, self.data.window, self.features + len(self.labels)])
+        features, labels = cut[:, :, : self.features], cut[:, :, self.features :]
+        return features, self._window_means(labels) if self.data.target == "window" else labels
+
+    def _window_means(self, labels: tf.Tensor) -> tf.Tensor:
+        """``[windows, 1, dimension]``: means over valid frames; NaN with fewer than ``minimum_valid`` of them."""
+        there = tf.math.is_finite(labels)
+        count = tf.reduce_sum(tf.cast(there, tf.float32), axis=1, keepdims=True)
+        mean = tf.reduce_sum(tf.where(there, labels, tf.zeros_like(labels)), axis=1, keepdims=True) / count
+        enough = tf.logical_and(count >= self.data.minimum_valid * self.data.window, count > 0)
+        return tf.where(enough, mean, tf.fill(tf.shape(mean), float("nan")))
+
+    def to_frames(self, predictions: tf.Tensor, starts: tf.Tensor, frames: tf.Tensor | int) -> tf.Tensor:
+        """Predictions of windows ``[windows, targets, dimension]`` in the order of `gold`; overlaps are averaged."""
+        if self.data.target == "window":
+            return predictions[:, 0]
+        return average_windows(predictions, starts, frames)
 
     def client_data(self) -> tff.simulation.datasets.ClientData:
         """The cohort as TFF ``ClientData``: per client a dataset of single, unshuffled training windows."""
@@ -145,22 +196,13 @@ class StagedCohort:
 
         return tff.simulation.datasets.ClientData.from_clients_and_tf_fn(list(self.clients), dataset)
 
-    def training_computation(self, batch_size: int, epochs: int, shuffle: bool = True) -> tff.Computation:
-        """A computation from a `training_key` to the client's batches of a round, shuffled anew each epoch."""
-
-        @tff.tensorflow.computation(np.str_)
-        def training_dataset(key: tf.Tensor) -> tf.data.Dataset:
-            parts = tf.strings.split([key], _KEY_SEPARATOR).to_tensor()[0]
-            features, labels = self.training_windows(parts[0])
-            count = tf.shape(features)[0]
-            order = tf.tile(tf.range(count)[tf.newaxis], [epochs, 1])
-            if shuffle:
-                order = shuffled_order(count, epochs, tf.strings.to_number(parts[1], tf.int64))
-            batches = tf.data.Dataset.from_tensor_slices(order)
-            batches = batches.flat_map(lambda epoch: tf.data.Dataset.from_tensor_slices(epoch).batch(batch_size))
-            return batches.map(lambda index: (tf.gather(features, index), tf.gather(labels, index)))
-
-        return training_dataset
+    def training_batches(self, key: tf.Tensor, epochs: int, shuffle: bool) -> TrainingBatches:
+        """What a client trains on in a round, from a `training_key`; usable in a graph."""
+        parts = tf.strings.split([key], _KEY_SEPARATOR).to_tensor()[0]
+        windows, seed = self.training_windows(parts[0]), tf.strings.to_number(parts[1], tf.int64)
+        count = tf.shape(windows[0])[0]
+        order = shuffled_order(count, epochs, seed) if shuffle else tf.tile(tf.range(count)[tf.newaxis], [epochs, 1])
+        return TrainingBatches(windows, order, seed)
 
 
 def shuffled_order(count: tf.Tensor | int, epochs: int, seed: tf.Tensor) -> tf.Tensor:
@@ -226,6 +268,9 @@ def stage_cohort(cohort: Cohort, folder: Path, data: DataConfig, scaling: Scalin
         features = np.where(seen, table.features, np.nan)
         labelled = np.isfinite(table.labels).all(axis=1)[:, np.newaxis]
         labels = np.where(seen, _delayed(np.where(labelled, table.labels, np.nan), delay), np.nan)
+        if data.target == "window" and len(labels) < data.window:
+            reason = f"expected at least one window of {data.window} frames, found {len(labels)}; shorten data.window"
+            raise InputError(reason, subject=subject)
         if not np.isfinite(labels).any():
             raise InputError(f"a target delay of {data.target_delay:g} leaves no label", subject=subject)
         if scaling is not None:

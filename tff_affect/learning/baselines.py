@@ -16,16 +16,14 @@ from functools import lru_cache
 import numpy as np
 import tensorflow as tf
 
-from tff_affect.client_data import StagedCohort, average_windows
+from tff_affect.client_data import StagedCohort
 from tff_affect.config import ModelConfig, TrainingConfig
 from tff_affect.errors import RunError
 from tff_affect.learning.algorithms import build_optimizer
+from tff_affect.learning.local_training import LocalTraining, Trained
 from tff_affect.learning.sampling import derived_seed
-from tff_affect.losses import build_loss
 from tff_affect.metrics import SufficientStatistics
-from tff_affect.models.registry import Weights, build_model
-
-Windows = tuple[np.ndarray, np.ndarray]
+from tff_affect.models.registry import Weights
 
 
 @dataclass(frozen=True)
@@ -60,30 +58,22 @@ class Trainer:
     def __init__(self, staged: StagedCohort, model: ModelConfig, training: TrainingConfig) -> None:
         self._staged = staged
         self._training = training
-        self._model = build_model(model, staged.shape)
-        self._loss = build_loss(training.loss)
-        self._optimizer = build_optimizer(training.baseline_optimizer or training.client_optimizer)
+        optimizer = build_optimizer(training.baseline_optimizer or training.client_optimizer)
+        self._local = LocalTraining(model, staged.shape, training.loss, optimizer)
         self._sequence = lru_cache(maxsize=64)(self._read_sequence)
+        features, labels = staged.window_spec
+        weights = self._local.weight_specs
+        state = tf.nest.map_structure(lambda s: tf.TensorSpec(s.shape, s.dtype), self._local.initial_optimizer())
+        order, seed = tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.int64)
+        self._pass = tf.function(self._one_pass, [weights, state, features, labels, order, seed], autograph=False)
+        self._forward = tf.function(self._local.predict, [weights, features], autograph=False)
 
-    @tf.function
-    def _step(self, weights: list, state: object, features: tf.Tensor, labels: tf.Tensor) -> tuple:
-        variables = self._assign(weights)
-        with tf.GradientTape() as tape:
-            loss = self._loss(labels, self._model(features, training=True))
-        state, weights = self._optimizer.next(state, weights, tape.gradient(loss, variables))
-        return weights, state, loss
-
-    @tf.function
-    def _forward(self, weights: list, features: tf.Tensor) -> tf.Tensor:
-        self._assign(weights)
-        return self._model(features, training=False)
-
-    def _assign(self, weights: list) -> list[tf.Variable]:
-        """Gives the model these weights; returns its variables."""
-        variables = self._model.trainable_variables
-        for variable, weight in zip(variables, weights, strict=True):
-            variable.assign(weight)
-        return variables
+    def _one_pass(
+        self, weights: list, state: object, features: tf.Tensor, labels: tf.Tensor, order: tf.Tensor, seed: tf.Tensor
+    ) -> Trained:
+        return self._local.passes(
+            weights, state, (features, labels), order[tf.newaxis], self._training.batch_size, seed
+        )
 
     def fit(
         self,
@@ -110,17 +100,15 @@ class Trainer:
         Raises:
             RunError: If training diverged before the first evaluation.
         """
-        features, labels = self._training_windows(clients)
+        cut = [self._staged.training_windows(client) for client in clients]
+        features, labels = (tf.concat(parts, axis=0) for parts in zip(*cut, strict=True))
         current = [tf.constant(w, tf.float32) for w in weights]
-        state = self._optimizer.initialize(tf.nest.map_structure(lambda w: tf.TensorSpec(w.shape, w.dtype), current))
-        state = tf.nest.map_structure(tf.convert_to_tensor, state)
+        state = self._local.initial_optimizer()
         best, best_score, stale = None, -np.inf, 0
         for number in range(1, budget.passes + 1):
-            order = np.random.default_rng(derived_seed(seed, "baseline", *clients, number)).permutation(
-                len(features) - 1
-            )
-            for batch in self._batches(order):
-                current, state, _ = self._step(current, state, features[batch], labels[batch])
+            pass_seed = derived_seed(seed, "baseline", *clients, number)
+            order = np.random.default_rng(pass_seed).permutation(len(features)).astype(np.int32)
+            current, state, _ = self._pass(current, state, features, labels, order, np.int64(pass_seed))
             on_pass()
             if not all(np.isfinite(w).all() for w in current):
                 break
@@ -133,26 +121,11 @@ class Trainer:
             raise RunError("a baseline's training diverged; lower training.baseline_optimizer.learning_rate")
         return [w.numpy() for w in best]
 
-    def _batches(self, order: np.ndarray) -> list[np.ndarray]:
-        """Index batches of one size, so that one step is traced; -1 points at the empty window put last."""
-        size = self._training.batch_size
-        padded = np.concatenate([order, np.full(-len(order) % size, -1)])
-        return list(padded.reshape(-1, size))
-
-    def _training_windows(self, clients: Sequence[str]) -> Windows:
-        """Windows of the clients and, last, one window without a single valid frame."""
-        cut = [[part.numpy() for part in self._staged.training_windows(client)] for client in clients]
-        features, labels = (np.concatenate(parts) for parts in zip(*cut, strict=True))
-        empty = [np.full((1, *array.shape[1:]), np.nan, np.float32) for array in (features, labels)]
-        return np.concatenate([features, empty[0]]), np.concatenate([labels, empty[1]])
-
     def predictions(self, weights: Weights, client: str) -> np.ndarray:
         """Predictions on a client's whole sequence, ``[frames, dimension]``."""
         windows, starts, gold = self._sequence(client)
-        current = [tf.constant(w, tf.float32) for w in weights]
-        size = self._training.batch_size
-        predicted = [self._forward(current, windows[i : i + size]) for i in range(0, len(windows), size)]
-        return average_windows(tf.concat(predicted, axis=0)[: len(starts)], starts, len(gold)).numpy()
+        predicted = self._forward([tf.constant(w, tf.float32) for w in weights], windows)
+        return self._staged.to_frames(predicted, starts, len(gold)).numpy()
 
     def statistics(self, weights: Weights, clients: Sequence[str]) -> list[SufficientStatistics]:
         """Each client's statistics, ``[dimension]``, in the order of ``clients``."""
@@ -162,10 +135,9 @@ class Trainer:
         ]
 
     def _read_sequence(self, client: str) -> tuple[tf.Tensor, tf.Tensor, np.ndarray]:
-        """Windows padded to whole batches, first frames of the real ones, and gold standard."""
+        """Windows, their first frames, and the gold standard."""
         features, _, starts = self._staged.windows(client)
-        padding = [[0, -len(features) % self._training.batch_size], [0, 0], [0, 0]]
-        return tf.pad(features, padding, constant_values=float("nan")), starts, self._staged.gold(client)
+        return features, starts, self._staged.gold(client)
 
 
 def training_mean(staged: StagedCohort, clients: Sequence[str]) -> np.ndarray:

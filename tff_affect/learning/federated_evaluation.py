@@ -13,10 +13,12 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_federated as tff
 
-from tff_affect.client_data import StagedCohort, average_windows
-from tff_affect.config import ModelConfig
+from tff_affect.client_data import StagedCohort
+from tff_affect.config import ModelConfig, OptimizerConfig
+from tff_affect.learning.algorithms import build_optimizer, weights_type
+from tff_affect.learning.local_training import LocalTraining
 from tff_affect.metrics import SufficientStatistics, statistics_in_graph
-from tff_affect.models.registry import Weights, build_model
+from tff_affect.models.registry import Weights
 
 
 class FederatedEvaluation:
@@ -49,23 +51,19 @@ def _at_clients(
     staged: StagedCohort, model: ModelConfig, result: Callable[[tf.Tensor, tf.Tensor], Any]
 ) -> tff.Computation:
     """``(<weights@SERVER, {str}@CLIENTS> -> {result(gold, predicted)}@CLIENTS)``."""
-    shape = (model, staged.shape)
-    with tf.Graph().as_default():
-        weight_type = [tff.TensorType(np.float32, v.shape.as_list()) for v in build_model(*shape).trainable_variables]
-    weights_type = tff.StructWithPythonType(weight_type, list)
+    sent = weights_type(staged, model)
 
-    @tff.tensorflow.computation(weights_type, np.str_)
-    @tf.function
+    @tff.tensorflow.computation(sent, np.str_)
+    @tf.function(autograph=False)
     def at_client(weights: list[tf.Tensor], client: tf.Tensor) -> Any:
         with tf.init_scope():
-            keras_model = build_model(*shape)
-        tf.nest.map_structure(lambda v, w: v.assign(w), list(keras_model.trainable_variables), list(weights))
+            local = LocalTraining(model, staged.shape, "mse", build_optimizer(OptimizerConfig("sgd", 1.0)))
         features, _, starts = staged.windows(client)
-        gold = staged.sequence(client)[:, staged.features :]
-        predicted = average_windows(keras_model(features, training=False), starts, tf.shape(gold)[0])
+        gold = staged.gold_in_graph(client)
+        predicted = staged.to_frames(local.predict(list(weights), features), starts, tf.shape(gold)[0])
         return result(gold, predicted)
 
-    @tff.federated_computation(tff.FederatedType(weights_type, tff.SERVER), tff.FederatedType(np.str_, tff.CLIENTS))
+    @tff.federated_computation(tff.FederatedType(sent, tff.SERVER), tff.FederatedType(np.str_, tff.CLIENTS))
     def evaluate(weights: Any, clients: Any) -> Any:
         return tff.federated_map(at_client, (tff.federated_broadcast(weights), clients))
 
