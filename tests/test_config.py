@@ -21,8 +21,16 @@ def test_overrides_win_over_the_file_and_the_result_is_frozen(tmp_path: Path) ->
         config.training.rounds = 1  # type: ignore[misc]
 
 
+def test_post_processing_is_for_frames() -> None:
+    assert load_config(None, [COHORT, "postprocess=[median,shift]"]).postprocess == ["median", "shift"]
+    with pytest.raises(InputError, match=r"postprocess: the steps are made for frames"):
+        load_config(None, [COHORT, "postprocess=[median]", "data.target=window"])
+
+
 def test_what_is_saved_is_read_back_equal(tmp_path: Path) -> None:
-    config = load_config(None, [COHORT, "model.name=gru", "data.target_delay=2.4"])
+    config = load_config(
+        None, [COHORT, "model.name=gru", "data.target_delay=2.4", "tuning.client_learning_rates=[0.01, 1.0e-3]"]
+    )
     save_config(config, tmp_path / "config.yaml")
     assert load_config(tmp_path / "config.yaml") == config
     assert isinstance(config, StudyConfig)
@@ -47,6 +55,13 @@ def test_what_is_saved_is_read_back_equal(tmp_path: Path) -> None:
         ("data.target_delay=nan", "data.target_delay"),
         ("split.test=1", "split.test"),
         ("split.scheme=random", "split.scheme"),
+        ("split.shuffle=false", "split.shuffle: holdout draws its subjects at random"),
+        ("postprocess=[smoothing]", "postprocess: expected one of median, centring, scaling, shift"),
+        ("postprocess=[shift,median]", "in the order median, centring, scaling, shift, found shift, median"),
+        ("postprocess=[median,median]", "postprocess: expected steps in the order"),
+        ("tuning.client_learning_rates=[0.1,0]", "tuning.client_learning_rates: expected a number above 0"),
+        ("tuning.baseline_learning_rates=[0.1,0.1]", "tuning.baseline_learning_rates: expected no rate twice"),
+        ("tuning.baseline_learning_rates=[2.0]", "optimizer adam: expected a learning rate below 1"),
         ("model.units=0", "model.units"),
         ("training.server_optimizer.name=adam", "expected a learning rate below 1"),
         ("training.baseline_optimizer.name=adam", "learning_rate"),

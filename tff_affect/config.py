@@ -16,12 +16,14 @@ from tff_affect.errors import InputError
 
 TARGETS = ("frame", "window")
 SCALINGS = ("subject", "federated", "none")
-SPLIT_SCHEMES = ("fixed", "holdout", "k-fold")
+PUBLISHED_SPLITS = ("recola-23", "recola-46")
+SPLIT_SCHEMES = ("fixed", "holdout", "k-fold", "loso", *PUBLISHED_SPLITS)
 LOSSES = ("ccc", "mse")
 CLIENT_OPTIMIZERS = ("sgd", "adam")
 SERVER_OPTIMIZERS = ("sgd", "adam", "yogi", "adagrad")
 WEIGHTINGS = ("windows", "uniform")
 METHODS = ("mean predictor", "local-only", "centralised", "federated")
+POSTPROCESSING = ("median", "centring", "scaling", "shift")
 
 
 def _choice(name: str, value: str, choices: tuple[str, ...]) -> None:
@@ -82,22 +84,29 @@ class SplitConfig:
     """Who trains, who develops, who tests; always whole subjects.
 
     Attributes:
-        scheme: ``fixed`` (the cohort's own partitions), ``holdout`` (one random split) or ``k-fold`` (each subject
-            is tested once).
+        scheme: ``fixed`` (the cohort's own partitions), ``holdout`` (one random split), ``k-fold`` (each subject
+            is tested once), ``loso`` (each subject alone is tested once), ``recola-46`` (the published partition of
+            RECOLA) or ``recola-23`` (its restriction to the shared participants).
         folds: Number of folds of ``k-fold``.
-        development: Share of the subjects that are not tested on which early stopping looks.
+        shuffle: Whether ``k-fold`` deals the subjects out at random; False cuts the cohort's order into contiguous
+            folds. Development subjects are drawn at random all the same.
+        development: Share of the subjects that are not tested on which early stopping looks; published partitions
+            have development subjects of their own.
         test: Share of subjects tested by ``holdout``.
         seed: Seed of the assignment; apart from the training seeds so that these share the split.
     """
 
     scheme: str = "holdout"
     folds: int = 5
+    shuffle: bool = True
     development: float = 0.2
     test: float = 0.3
     seed: int = 0
 
     def __post_init__(self) -> None:
         _choice("split.scheme", self.scheme, SPLIT_SCHEMES)
+        if self.scheme == "holdout" and not self.shuffle:
+            raise InputError("split.shuffle: holdout draws its subjects at random; expected true, or k-fold")
         _at_least("split.folds", self.folds, 2)
         _at_least("split.seed", self.seed, 0)
         for name in ("development", "test"):
@@ -111,17 +120,26 @@ class ModelConfig:
 
     Attributes:
         name: Key of the registry in ``tff_affect.models``.
-        units: Recurrent units of each layer.
+        units: Recurrent units of each layer (of each direction, where there are two); channels of a convolution.
         layers: Recurrent layers.
+        dropout: Share of activations dropped in training, 0 to below 1; None is the architecture's own.
+        kernel_size: Frames that one convolution sees; None is the architecture's own.
+        blocks: Residual convolution blocks; None is the architecture's own.
     """
 
     name: str = "lstm"
     units: int = 32
     layers: int = 1
+    dropout: float | None = None
+    kernel_size: int | None = None
+    blocks: int | None = None
 
     def __post_init__(self) -> None:
-        _at_least("model.units", self.units, 1)
-        _at_least("model.layers", self.layers, 1)
+        for name in ("units", "layers", "kernel_size", "blocks"):
+            if getattr(self, name) is not None:
+                _at_least(f"model.{name}", getattr(self, name), 1)
+        if self.dropout is not None and not 0 <= self.dropout < 1:
+            raise InputError(f"model.dropout: expected at least 0 and below 1, found {self.dropout:g}")
 
 
 @dataclass(frozen=True)
@@ -199,6 +217,27 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True)
+class TuningConfig:
+    """Learning rates to choose from in each run, by the score on its development clients.
+
+    Attributes:
+        client_learning_rates: Those of the clients' optimizer in federated training; empty keeps the configured one.
+        baseline_learning_rates: Those of centralised and local-only training; empty keeps the configured one.
+    """
+
+    client_learning_rates: list[float] = field(default_factory=list)
+    baseline_learning_rates: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for name in ("client_learning_rates", "baseline_learning_rates"):
+            rates = getattr(self, name)
+            for rate in rates:
+                _above_zero(f"tuning.{name}", rate)
+            if len(set(rates)) != len(rates):
+                raise InputError(f"tuning.{name}: expected no rate twice, found {list(rates)}")
+
+
+@dataclass(frozen=True)
 class StudyConfig:
     """A study: one configuration over seeds and folds.
 
@@ -209,6 +248,8 @@ class StudyConfig:
         training: Federated training and the shared budget.
         methods: Rows of the table, in the order of ``METHODS``.
         seeds: Training seeds; each gives initial weights, client sampling and window order.
+        tuning: Learning rates to choose from in each run; none by default.
+        postprocess: Steps of the post-processing chain, of ``POSTPROCESSING`` and in that order; none by default.
     """
 
     data: DataConfig = field(default_factory=DataConfig)
@@ -217,6 +258,8 @@ class StudyConfig:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     methods: list[str] = field(default_factory=lambda: list(METHODS))
     seeds: list[int] = field(default_factory=lambda: [0])
+    tuning: TuningConfig = field(default_factory=TuningConfig)
+    postprocess: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for method in self.methods:
@@ -226,6 +269,30 @@ class StudyConfig:
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise InputError(f"seeds: expected at least one seed and no seed twice, found {list(self.seeds)}")
         _at_least("seeds", min(self.seeds), 0)
+        self._check_postprocess()
+        # Made once here, so that an optimizer refuses its candidates before anything is trained.
+        for optimizer, rates in (
+            (self.training.client_optimizer, self.tuning.client_learning_rates),
+            (self.baseline_optimizer, self.tuning.baseline_learning_rates),
+        ):
+            for rate in rates:
+                replace(optimizer, learning_rate=rate)
+
+    @property
+    def baseline_optimizer(self) -> OptimizerConfig:
+        """What centralised and local-only training use."""
+        return self.training.baseline_optimizer or self.training.client_optimizer
+
+    def _check_postprocess(self) -> None:
+        for step in self.postprocess:
+            _choice("postprocess", step, POSTPROCESSING)
+        if list(self.postprocess) != [step for step in POSTPROCESSING if step in self.postprocess]:
+            order = ", ".join(POSTPROCESSING)
+            raise InputError(f"postprocess: expected steps in the order {order}, found {', '.join(self.postprocess)}")
+        if self.postprocess and self.data.target == "window":
+            raise InputError(
+                "postprocess: the steps are made for frames; expected data.target=frame, or no postprocess"
+            )
 
 
 def load_config(

@@ -1,9 +1,10 @@
 """The rows of the table: every way of training, for one seed on one split.
 
-All start from the same weights, stop by the same rule on the same development clients, and are scored on the same test
-clients, which took part in no training and no selection (their features are standardised by themselves where scaling is
-per subject). Local-only: each training client's own model is applied to every test client; it answers what a new person
-would get from one other person's model.
+All are scored on the same test clients, which took part in no training and no selection (their features are
+standardised by themselves where scaling is per subject). Local-only: each training client's own model is applied to
+every test client; it answers what a new person would get from one other person's model. Where post-processing is asked
+for, each model's chain is fitted on its predictions of the development clients, and its test predictions are scored
+once as they are (``measured``) and once more after the chain (``post-processed``).
 """
 
 from __future__ import annotations
@@ -15,50 +16,26 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import tensorflow_federated as tff
 
-from tff_affect.client_data import StagedCohort
+from tff_affect.closed_form import ClosedForm
 from tff_affect.cohort import Cohort
 from tff_affect.config import StudyConfig
 from tff_affect.evaluation.per_client import result_rows
-from tff_affect.learning.algorithms import build_federated_averaging
-from tff_affect.learning.baselines import Budget, Trainer, training_mean
-from tff_affect.learning.checkpoints import Checkpoints
-from tff_affect.learning.federated_evaluation import FederatedEvaluation
-from tff_affect.learning.program import FederatedProgram, RoundResult, development_score
-from tff_affect.learning.sampling import derived_seed
+from tff_affect.evaluation.postprocess import CRITERION, PostProcessing, fit_chain
+from tff_affect.fitting import Fitting
+from tff_affect.learners import SOLVED, Learners
+from tff_affect.learning.baselines import training_mean
 from tff_affect.metrics import SufficientStatistics
-from tff_affect.models.registry import Weights, initial_weights
 from tff_affect.progress import Progress, Task
 from tff_affect.round_tables import DEVELOPMENT, RoundTables
 from tff_affect.run_folder import RunFolder
 from tff_affect.splits import Split
 
+__all__ = ["Learners", "Row", "Run"]
+
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Learners:
-    """What is built once per staged cohort and serves every seed and split.
-
-    Attributes:
-        staged: The clients' sequences.
-        process: Federated training.
-        evaluation: Federated evaluation.
-        trainer: Training in this process.
-    """
-
-    staged: StagedCohort
-    process: tff.learning.templates.LearningProcess
-    evaluation: FederatedEvaluation
-    trainer: Trainer
-
-    @classmethod
-    def build(cls, staged: StagedCohort, config: StudyConfig) -> Learners:
-        """Builds all of them for one model and training configuration."""
-        process = build_federated_averaging(staged, config.model, config.training)
-        evaluation = FederatedEvaluation(staged, config.model)
-        return cls(staged, process, evaluation, Trainer(staged, config.model, config.training))
+Predictions = Sequence[np.ndarray]
+"""``[frames, dimension]`` of each client."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +63,7 @@ class Run:
     progress: Progress
 
     def rows(self, method: str) -> list[Row]:
-        """Trains one way and returns its measured rows of ``results.csv``; weights and predictions go to the folder."""
+        """Trains one way and returns its rows of ``results.csv``; weights and predictions go to the folder."""
         work: dict[str, Callable[[], list[Row]]] = {
             "mean predictor": self._mean_predictor,
             "local-only": self._local_only,
@@ -95,88 +72,129 @@ class Run:
         }
         return work[method]()
 
-    def _measured(self, method: str, model: str, statistics: Sequence[SufficientStatistics]) -> list[Row]:
-        return [
-            row
-            for client, s in zip(self.split.test, statistics, strict=True)
-            for row in result_rows(method, "measured", model, client, s, self.folder.dimensions)
-        ]
+    @cached_property
+    def _fitting(self) -> Fitting | ClosedForm:
+        if self.config.model.name in SOLVED:
+            return ClosedForm(self.split, self.learners, self.folder)
+        return Fitting(self.config, self.seed, self.split, self.learners, self.folder)
 
     def _task(self, method: str, total: int) -> AbstractContextManager[Task]:
         return self.progress.task(f"{self.name} {method}", total)
-
-    @cached_property
-    def _initial_weights(self) -> Weights:
-        staged = self.learners.staged
-        seed = derived_seed(self.seed, "weights") % 2**31
-        return initial_weights(self.config.model, staged.shape, seed)
 
     def _mean_predictor(self) -> list[Row]:
         staged = self.learners.staged
         mean = training_mean(staged, self.split.train)
         predictions = [np.broadcast_to(mean, staged.gold(client).shape) for client in self.split.test]
-        return self._measured("mean predictor", "", self._statistics(predictions))
-
-    def _statistics(self, predictions: Sequence[np.ndarray]) -> list[SufficientStatistics]:
-        """Statistics of the test clients' predictions, ``[frames, dimension]`` each."""
-        gold = (self.learners.staged.gold(client) for client in self.split.test)
-        return [SufficientStatistics.from_series(g, p) for g, p in zip(gold, predictions, strict=True)]
-
-    def _fit(self, clients: Sequence[str], on_pass: Callable[[], None]) -> Weights:
-        trainer, development = self.learners.trainer, self.split.development
-
-        def score(weights: Weights) -> float:
-            return development_score(trainer.statistics(weights, development))
-
-        return trainer.fit(self._initial_weights, clients, self.seed, self._budget(), score, on_pass)
-
-    def _budget(self) -> Budget:
-        return Budget.of(self.config.training, len(self.split.train))
+        return self._rows("mean predictor", "measured", "", self._statistics(predictions))
 
     def _local_only(self) -> list[Row]:
         rows: list[Row] = []
+        chains: dict[str, PostProcessing] = {}
         with self._task("local-only", len(self.split.train)) as task:
             for client in self.split.train:
-                weights = self._fit([client], lambda: None)
-                rows += self._measured("local-only", client, self.learners.trainer.statistics(weights, self.split.test))
+                weights = self._fitting.baseline("local-only", client, [client])
+                tested = self._predicted(weights, self.split.test)
+                rows += self._rows("local-only", "measured", client, self._statistics(tested))
+                if self.config.postprocess:
+                    chains[client] = self._chain(self._predicted(weights, self.split.development))
+                    rows += self._post_processed("local-only", client, chains[client], tested)
                 task.advance()
+        self._write_chains("local-only", chains)
         return rows
 
     def _centralised(self) -> list[Row]:
-        trainer = self.learners.trainer
-        with self._task("centralised", self._budget().passes) as task:
-            weights = self._fit(self.split.train, task.advance)
+        with self._task("centralised", self._fitting.baseline_passes) as task:
+            weights = self._fitting.baseline("centralised", "", self.split.train, task.advance)
         self.folder.write_weights("centralised", weights)
-        predictions = [trainer.predictions(weights, client) for client in self.split.test]
-        self._write_predictions("centralised", predictions)
-        return self._measured("centralised", "", self._statistics(predictions))
+        tested = self._predicted(weights, self.split.test)
+        self._write_predictions("centralised", tested)
+        rows = self._rows("centralised", "measured", "", self._statistics(tested))
+        if self.config.postprocess:
+            developed = self._predicted(weights, self.split.development)
+            rows += self._fitted_and_post_processed("centralised", developed, tested)
+        return rows
 
     def _federated(self) -> list[Row]:
-        training, learners = self.config.training, self.learners
-        program = FederatedProgram(
-            learners.process, learners.evaluation, training, self.split.train, self.split.development, self.seed,
-            self._initial_weights,
-        )  # fmt: skip
-        tables = RoundTables(self.folder.path, self.folder.dimensions)
-        with self._task("federated", training.rounds) as task:
-            weights, best = program.run(Checkpoints(self.folder.checkpoints), _Shown(tables, task))
+        evaluation = self.learners.evaluation
+        with self._task("federated", self._fitting.rounds) as task:
+            weights, best = self._fitting.federated(task)
         self.folder.write_weights("federated", weights)
         final = {
-            partition: learners.evaluation.statistics(weights, clients)
+            partition: evaluation.statistics(weights, clients)
             for partition, clients in asdict(self.split).items()
             if partition != DEVELOPMENT
         }
+        tables = RoundTables(self.folder.path, self.folder.dimensions)
         for partition, statistics in final.items():
             tables.add_clients(best, partition, dict(zip(getattr(self.split, partition), statistics, strict=True)))
-        self._write_predictions("federated", learners.evaluation.predictions(weights, self.split.test))
-        return self._measured("federated", "", final["test"])
+        tested = evaluation.predictions(weights, self.split.test)
+        self._write_predictions("federated", tested)
+        rows = self._rows("federated", "measured", "", final["test"])
+        if self.config.postprocess:
+            developed = evaluation.predictions(weights, self.split.development)
+            rows += self._fitted_and_post_processed("federated", developed, tested)
+        return rows
 
-    def _write_predictions(self, method: str, predictions: Sequence[np.ndarray]) -> None:
+    def _predicted(self, weights: Sequence[np.ndarray], clients: Sequence[str]) -> Predictions:
+        return [self.learners.trainer.predictions(weights, client) for client in clients]
+
+    def _statistics(self, predictions: Predictions) -> list[SufficientStatistics]:
+        """Statistics of the test clients' predictions."""
+        gold = (self.learners.staged.gold(client) for client in self.split.test)
+        return [SufficientStatistics.from_series(g, p) for g, p in zip(gold, predictions, strict=True)]
+
+    def _rows(self, method: str, kind: str, model: str, statistics: Sequence[SufficientStatistics]) -> list[Row]:
+        return [
+            row
+            for client, s in zip(self.split.test, statistics, strict=True)
+            for row in result_rows(method, kind, model, client, s, self.folder.dimensions)
+        ]
+
+    def _chain(self, developed: Predictions) -> PostProcessing:
+        """The chain fitted on the development clients' predictions; nothing of a test client enters."""
+        clients = self.split.development
+        gold = {client: self.learners.staged.gold(client) for client in clients}
+        predicted = dict(zip(clients, developed, strict=True))
+        return fit_chain(gold, predicted, self.cohort.manifest.frame_rate, self.config.postprocess)
+
+    def _fitted_and_post_processed(self, method: str, developed: Predictions, tested: Predictions) -> list[Row]:
+        chain = self._chain(developed)
+        self._write_chains(method, {"": chain})
+        return self._post_processed(method, "", chain, tested)
+
+    def _post_processed(self, method: str, model: str, chain: PostProcessing, tested: Predictions) -> list[Row]:
+        return self._rows(method, "post-processed", model, self._statistics([chain.apply(p) for p in tested]))
+
+    def _write_chains(self, method: str, chains: dict[str, PostProcessing]) -> None:
+        if not chains:
+            return
+        facts = {
+            "method": method,
+            "fitted_on": list(self.split.development),
+            "criterion": CRITERION,
+            "frame_rate": self.cohort.manifest.frame_rate,
+            "time_unit": self.cohort.manifest.time_unit,
+        }
+        models = {model: chain.to_json(self.folder.dimensions) for model, chain in chains.items()}
+        self.folder.write_post_processing(method, facts | {"models": models})
+
+    def _write_predictions(self, method: str, predictions: Predictions) -> None:
         """On the clock of the labels: what was predicted from frame t belongs to the label ``delay`` frames later."""
         staged = self.learners.staged
         for client, predicted in zip(self.split.test, predictions, strict=True):
-            gold, later = (_later(series, staged.delay) for series in (staged.gold(client), predicted))
-            self.folder.write_predictions(method, client, self.cohort.load(client).time, gold, later)
+            gold, time = staged.gold(client), self.cohort.load(client).time
+            if staged.data.target == "window":
+                time = self._window_middles(time, len(gold))
+            else:
+                gold, predicted = (_later(series, staged.delay) for series in (gold, predicted))
+            self.folder.write_predictions(method, client, time, gold, predicted)
+
+    def _window_middles(self, time: np.ndarray, windows: int) -> np.ndarray:
+        """``[windows]``: the middle of each whole window's labels, in the cohort's time unit."""
+        staged, data = self.learners.staged, self.learners.staged.data
+        starts = np.arange(windows) * data.hop
+        middles = (time[starts] + time[starts + data.window - 1]) / 2
+        return np.asarray(middles + staged.delay / self.cohort.manifest.frame_rate)
 
 
 def _later(series: np.ndarray, frames: int) -> np.ndarray:
@@ -184,25 +202,3 @@ def _later(series: np.ndarray, frames: int) -> np.ndarray:
     moved = np.full_like(series, np.nan)
     moved[frames:] = series[: len(series) - frames]
     return moved
-
-
-class _Shown:
-    """Round tables, with a step of progress per round."""
-
-    def __init__(self, tables: RoundTables, task: Task) -> None:
-        self._tables, self._task = tables, task
-
-    def resume_after(self, round_number: int) -> None:
-        self._tables.resume_after(round_number)
-        for _ in range(round_number):
-            self._task.advance()
-
-    def observe(self, result: RoundResult) -> None:
-        self._tables.observe(result)
-        self._task.advance(_note(result))
-
-
-def _note(result: RoundResult) -> str:
-    if not result.development:
-        return f"loss {result.loss:.3f}"
-    return f"loss {result.loss:.3f}, development CCC {development_score(list(result.development.values())):.3f}"

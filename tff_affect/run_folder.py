@@ -25,7 +25,7 @@ from tff_affect.atomic import replace_bytes, replace_text
 from tff_affect.errors import InputError
 
 CONFIG, ENVIRONMENT, SPLIT, STUDY = "config.yaml", "environment.json", "split.json", "study.json"
-COHORT = "cohort_facts.json"
+COHORT, TUNING = "cohort_facts.json", "tuning.json"
 _RECORDED_PACKAGES = (
     "tensorflow",
     "tensorflow-federated",
@@ -69,6 +69,18 @@ class RunFolder:
     def checkpoints(self) -> Path:
         """Folder of the federated training's checkpoints."""
         return self.path / "checkpoints"
+
+    def candidate(self, method: str, value: float) -> Path:
+        """Folder of one candidate of a tuned method; made if it is not there."""
+        folder = self.path / "tuning" / f"{method}-{value!r}"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def write_post_processing(self, method: str, content: Any) -> None:
+        """Writes what was fitted of a method's post-processing as ``postprocess/<method>.json``."""
+        file = self.path / "postprocess" / f"{method}.json"
+        file.parent.mkdir(exist_ok=True)
+        write_json(file, content)
 
     def write_weights(self, method: str, weights: Iterable[np.ndarray]) -> None:
         """Writes a method's final weights as ``weights/<method>.npz``, in Keras order."""

@@ -11,8 +11,9 @@ import numpy as np
 
 from tff_affect.atomic import replace_text
 from tff_affect.cohort import Cohort
-from tff_affect.config import SplitConfig
+from tff_affect.config import PUBLISHED_SPLITS, SplitConfig
 from tff_affect.errors import InputError
+from tff_affect.recola_partitions import recola_partition
 
 
 @dataclass(frozen=True)
@@ -43,19 +44,29 @@ def make_splits(cohort: Cohort, config: SplitConfig) -> tuple[Split, ...]:
     """The splits of a configuration: one, or one per fold.
 
     Raises:
-        InputError: If the cohort is too small for the shares or folds, or has no partitions of its own.
+        InputError: If the cohort is too small for the shares or folds, has no partitions of its own, or is not the one
+            that a published partition is of.
     """
-    subjects = cohort.subjects
     if config.scheme == "fixed":
         return (_fixed(cohort),)
+    if config.scheme in PUBLISHED_SPLITS:
+        return (Split(**recola_partition(cohort.subjects, config.scheme)),)
+    tested = _tested(cohort.subjects, config)
+    return tuple(_around(cohort.subjects, test, config, fold) for fold, test in enumerate(tested))
+
+
+def _tested(subjects: tuple[str, ...], config: SplitConfig) -> list[list[str]]:
+    """The test subjects of each fold."""
+    if config.scheme == "loso":
+        return [[subject] for subject in subjects]
     shuffled = [subjects[i] for i in np.random.default_rng([config.seed, 1]).permutation(len(subjects))]
     if config.scheme == "holdout":
-        tested = [shuffled[: max(1, round(config.test * len(subjects)))]]
-    else:
-        if config.folds > len(subjects):
-            raise InputError(f"split.folds: expected at most the {len(subjects)} subjects, found {config.folds}")
-        tested = [shuffled[fold :: config.folds] for fold in range(config.folds)]
-    return tuple(_around(subjects, test, config, fold) for fold, test in enumerate(tested))
+        return [shuffled[: max(1, round(config.test * len(subjects)))]]
+    if config.folds > len(subjects):
+        raise InputError(f"split.folds: expected at most the {len(subjects)} subjects, found {config.folds}")
+    if config.shuffle:
+        return [shuffled[fold :: config.folds] for fold in range(config.folds)]
+    return [list(fold) for fold in np.array_split(list(subjects), config.folds)]
 
 
 def _fixed(cohort: Cohort) -> Split:

@@ -188,6 +188,20 @@ def test_summary_order_kinds_and_flags() -> None:
         summarise(frame(found), ["dominance"])
 
 
+def test_measured_and_post_processed_are_never_averaged_or_pooled_together() -> None:
+    pairs = {f"P{c}": series(0, c) for c in range(2)}
+    found = []
+    for client, (gold, predicted) in pairs.items():
+        found += rows("federated", client, gold, predicted)
+        found += rows("federated", client, gold, 0.9 * gold, kind="post-processed")
+    summary = summarise(frame(found), ["arousal"])
+    assert summary["kind"].tolist() == ["measured", "post-processed"]
+    alone = summarise(frame([row for row in found if row["kind"] == "measured"]), ["arousal"])
+    pd.testing.assert_frame_equal(summary[summary["kind"] == "measured"], alone)
+    expected = ccc([(gold, 0.9 * gold) for gold, _ in pairs.values()])
+    assert summary["ccc_pooled"][1] == pytest.approx(expected)
+
+
 def test_a_study_is_a_run_or_a_folder_of_runs(tmp_path: Path) -> None:
     for name in ("seed-10", "seed-2_fold-1", "seed-2", "seed-x", "other"):
         (tmp_path / name).mkdir()

@@ -5,12 +5,13 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from sample_study import CLIENTS, DIMENSIONS
 
 from tff_affect.config import METHODS
 from tff_affect.errors import InputError
-from tff_affect.evaluation.per_client import read_study, summarise
+from tff_affect.evaluation.per_client import read_results, read_study, summarise, write_results
 from tff_affect.report import html
 from tff_affect.report.html import write_report
 from tff_affect.report.study import CohortFacts
@@ -77,6 +78,25 @@ def test_the_table_shows_the_summary(make_study: Callable[..., Path]) -> None:
         assert '<th scope="row">' + row["method"] + f"</th>{cells}" in text
     assert all(f'<th scope="row">{client}</th>' in text for client in CLIENTS)
     assert "nan" not in re.sub(r"<pre>.*?</pre>|<svg.*?</svg>", "", text, flags=re.DOTALL).lower().split()
+
+
+def test_post_processed_numbers_have_rows_and_tables_of_their_own(make_study: Callable[..., Path]) -> None:
+    study = make_study()
+    plain = write_report(study, FACTS).read_text()
+    results = read_results(study / "seed-0" / "results.csv")
+    added = results.query("kind == 'measured' and method == 'federated'").assign(kind="post-processed", ccc=0.875)
+    write_results(study / "seed-0" / "results.csv", pd.concat([results, added]).to_dict("records"))
+    text = write_report(study, FACTS).read_text()
+    for dimension in DIMENSIONS:
+        assert f">{dimension}, post-processed</th>" in text
+        assert f"<h3>{dimension}, post-processed</h3>" in text
+    cells = "<td>-</td><td>-</td><td>-</td><td>0.875</td>"
+    assert text.count(f'<tr><th scope="row">P16</th>{cells}') == 2
+    assert "Post-processed numbers rest on a chain fitted on development clients" in text
+    assert "estimate continuous arousal and valence from" in text
+    assert "ost-processed" not in plain
+    drawings = [re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL) for page in (plain, text)]
+    assert drawings[0] == drawings[1]
 
 
 def test_synthetic_is_said_only_when_it_is(make_study: Callable[..., Path]) -> None:

@@ -64,6 +64,29 @@ def test_what_is_unknown_is_a_dash_or_no_column(make_study: Callable[..., Path])
     assert federated.split()[2] == "-"
 
 
+def post_processed(results: pd.DataFrame) -> pd.DataFrame:
+    """The federated rows once more, as post-processed ones with a CCC of 0.9."""
+    rows = results.query("kind == 'measured' and method == 'federated'")
+    return pd.concat([results, rows.assign(kind="post-processed", ccc=0.9)], ignore_index=True)
+
+
+def test_post_processed_numbers_stand_beside_the_measured_and_change_none(make_study: Callable[..., Path]) -> None:
+    results = read_study(make_study())
+    plain = headline_records(summarise(results, DIMENSIONS), synthetic=True)
+    both = headline_records(summarise(post_processed(results), DIMENSIONS), synthetic=True)
+    assert [record for record in both if record["kind"] == "measured"] == plain
+    added = [record for record in both if record["kind"] == "post-processed"]
+    assert [(record["dimension"], record["method"]) for record in added] == [(d, "federated") for d in DIMENSIONS]
+    assert added[0]["ccc_mean"] == pytest.approx(0.9)
+    assert added[0]["ceiling_mean"] is None
+    assert "Post-processed: the same predictions after a chain" in headline_caption(both)
+    assert "ost-processed" not in headline_caption(plain)
+    lines = printed(headline_table(summarise(post_processed(results), DIMENSIONS), True)).splitlines()
+    heading = next(i for i, line in enumerate(lines) if line.strip() == "arousal, post-processed")
+    assert lines[heading + 1].split()[:2] == ["federated", "0.900"]
+    assert "valence" in lines[heading + 3]
+
+
 def test_each_method_keeps_its_own_ceiling(make_study: Callable[..., Path]) -> None:
     results = read_study(make_study())
     own = results[results["kind"] == "attainable"].assign(method="federated", ccc=0.5)

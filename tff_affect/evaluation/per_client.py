@@ -26,7 +26,7 @@ from tff_affect.metrics import SufficientStatistics, merge_all
 from tff_affect.run_folder import STUDY, read_json
 
 RESULTS = "results.csv"
-KINDS = ("measured", "attainable")
+KINDS = ("measured", "post-processed", "attainable")
 STATISTICS = ("n", "mean_gold", "mean_predicted", "m2_gold", "m2_predicted", "comoment")
 MEASURES = ("ccc", "pcc", "rmse")
 KEYS = ("method", "kind", "model", "client", "dimension")
@@ -41,7 +41,8 @@ def result_rows(
 
     Args:
         method: One of ``METHODS``.
-        kind: ``measured``, or ``attainable``: the ceiling known of a SYNTHETIC cohort.
+        kind: ``measured``, ``post-processed`` (the same predictions after a chain fitted on development clients), or
+            ``attainable``: the ceiling known of a SYNTHETIC cohort.
         model: The training client whose own model predicted (local-only), else empty.
         client: The client predicted.
         statistics: Its statistics, ``[dimension]``.

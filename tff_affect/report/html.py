@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
@@ -72,6 +74,7 @@ def render_report(study: Study, facts: CohortFacts) -> str:
     return render(
         "report.html.jinja",
         facts=facts,
+        dimensions=study.dimensions,
         headline=_headline(records, _protocol(study)),
         limits=_limits(study),
         figures=_figures(study, facts),
@@ -90,10 +93,10 @@ def _protocol(study: Study) -> str:
 
 def _headline(records: list[dict[str, Any]], protocol: str) -> dict[str, Any]:
     columns = tables.headline_columns(records)
-    groups = {
-        dimension: [(r["method"], tables.headline_cells(r, columns)) for r in records if r["dimension"] == dimension]
-        for dimension in dict.fromkeys(record["dimension"] for record in records)
-    }
+    groups: dict[str, list[tuple[str, list[str]]]] = {}
+    for record in records:
+        rows = groups.setdefault(tables.group_heading(record["dimension"], record["kind"]), [])
+        rows.append((record["method"], tables.headline_cells(record, columns)))
     return {"columns": columns, "groups": groups, "caption": tables.headline_caption(records, protocol)}
 
 
@@ -106,6 +109,7 @@ def _limits(study: Study) -> dict[str, Any]:
         "test_clients": study.results["client"].nunique(),
         "subject_scaling": _configured(study, "scaling", "subject"),
         "ccc_loss": _configured(study, "loss", "ccc"),
+        "post_processed": "post-processed" in set(study.results["kind"]),
     }
 
 
@@ -137,21 +141,26 @@ def _inline(image: str) -> Markup:
 
 
 def _client_table(study: Study) -> dict[str, Any]:
-    """Measured values of each test client: CCC of every method, then PCC and RMSE of the federated model."""
-    means = seed_averages(study.results[study.results["kind"] == "measured"])
+    """Values of each test client: CCC of every method, then PCC and RMSE of the federated model.
+
+    Measured and post-processed values stand in tables of their own.
+    """
+    means = seed_averages(study.results[study.results["kind"].isin(tables.SHOWN_KINDS)])
     methods = [method for method in METHODS if method in set(means["method"])]
     columns = [("ccc", method) for method in methods]
     columns += [(measure, "federated") for measure in ("pcc", "rmse") if "federated" in methods]
-    wide = means.pivot(index=["dimension", "client"], columns="method", values=["ccc", "pcc", "rmse"])
-    rows = {
-        dimension: [(client, _cells(wide.loc[(dimension, client)], columns)) for client in wide.loc[dimension].index]
-        for dimension in study.dimensions
-    }
+    rows: dict[str, list[tuple[str, list[str]]]] = {}
+    for dimension, kind in product(study.dimensions, tables.SHOWN_KINDS):
+        part = means[(means["dimension"] == dimension) & (means["kind"] == kind)]
+        wide = part.pivot(index="client", columns="method", values=["ccc", "pcc", "rmse"])
+        if len(wide):
+            cells = [(str(client), _cells(row, columns)) for client, row in wide.iterrows()]
+            rows[tables.group_heading(dimension, kind)] = cells
     return {"columns": [f"{measure.upper()} {method}" for measure, method in columns], "groups": rows}
 
 
 def _cells(row: pd.Series, columns: list[tuple[str, str]]) -> list[str]:
-    return [tables.number(float(row[column])) for column in columns]
+    return [tables.number(float(row.get(column, np.nan))) for column in columns]
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -20,34 +20,51 @@ from tff_affect.config import METHODS
 SYNTHETIC = "SYNTHETIC"
 PROTOCOL = "subject-independent: no test client took part in training"
 ABSENT = "-"
+SHOWN_KINDS = ("measured", "post-processed")
 _CEILING = (
     " Ceiling: the best causal linear filter that knows the test client's own generative parameters (local-only: those "
     "of one training client; a model may exceed that one)."
+)
+_POST_PROCESSED = (
+    " Post-processed: the same predictions after a chain fitted on the development clients of each run, for each model "
+    "by itself; not to be compared with numbers that are not."
 )
 _CONSTANT_CEILING = " The mean predictor's is 0, that of any constant."
 
 
 def headline_records(summary: pd.DataFrame, synthetic: bool) -> list[dict[str, Any]]:
-    """One record per dimension and method, for ``--json`` and ``summary.csv``.
+    """One record per dimension, kind and method, for ``--json`` and ``summary.csv``.
+
+    Measured and post-processed numbers are records of their own. A ceiling stands beside measured numbers alone: it is
+    that of a causal predictor, which a filter that looks ahead is not.
 
     Args:
         summary: As `tff_affect.evaluation.per_client.summarise` gives it.
         synthetic: Whether the cohort is generated; every record says so.
 
     Returns:
-        Records with ``dimension, method, ccc_mean, ccc_low, ccc_high, ccc_pooled, ccc_mean_sd, ccc_pooled_sd, clients,
-        constant_clients, seeds, folds, ceiling_mean, ceiling_pooled, synthetic``; None where a number is not defined.
+        Records with ``dimension, kind, method, ccc_mean, ccc_low, ccc_high, ccc_pooled, ccc_mean_sd, ccc_pooled_sd,
+        clients, constant_clients, seeds, folds, ceiling_mean, ceiling_pooled, synthetic``; None where a number is not
+        defined.
     """
     records = []
     for dimension in dict.fromkeys(summary["dimension"]):
         rows = summary[summary["dimension"] == dimension]
-        measured = rows[rows["kind"] == "measured"].set_index("method")
         ceilings = rows[rows["kind"] == "attainable"].set_index("method")
-        for method in (name for name in METHODS if name in measured.index):
-            numbers = measured.loc[method].drop(["kind", "dimension"]).to_dict() | _ceiling(ceilings, method)
-            values = {name: _plain(value) for name, value in numbers.items()}
-            records.append({"dimension": dimension, "method": method} | values | {"synthetic": synthetic})
+        for kind in SHOWN_KINDS:
+            found = rows[rows["kind"] == kind].set_index("method")
+            known = ceilings if kind == "measured" else ceilings.iloc[:0]
+            for method in (name for name in METHODS if name in found.index):
+                numbers = found.loc[method].drop(["kind", "dimension"]).to_dict() | _ceiling(known, method)
+                values = {name: _plain(value) for name, value in numbers.items()}
+                place = {"dimension": dimension, "kind": kind, "method": method}
+                records.append(place | values | {"synthetic": synthetic})
     return records
+
+
+def group_heading(dimension: str, kind: str) -> str:
+    """What stands above the rows of one dimension and kind."""
+    return dimension if kind == "measured" else f"{dimension}, {kind}"
 
 
 def _ceiling(ceilings: pd.DataFrame, method: str) -> dict[str, float]:
@@ -122,8 +139,10 @@ def headline_caption(records: Sequence[Mapping[str, Any]], protocol: str = PROTO
     )
     flagged = [record for record in records if record["constant_clients"]]
     if flagged:
-        methods = ", ".join(dict.fromkeys(record["method"] for record in flagged))
+        methods = ", ".join(dict.fromkeys(group_heading(record["method"], record["kind"]) for record in flagged))
         text += f" With some constant series, counted as 0: {methods}."
+    if any(record["kind"] == "post-processed" for record in records):
+        text += _POST_PROCESSED
     ceilings = {record["method"]: record["ceiling_mean"] for record in records if record["ceiling_mean"] is not None}
     if ceilings:
         text += _CEILING + (_CONSTANT_CEILING if ceilings.get("mean predictor") == 0 else "")
@@ -158,9 +177,9 @@ def headline_table(summary: pd.DataFrame, synthetic: bool, name: str = "", proto
     table.add_column("method", no_wrap=True)
     for column in columns:
         table.add_column(column, justify="right", no_wrap=column == "95 % interval", min_width=6)
-    for dimension, group in groupby(records, key=itemgetter("dimension")):
+    for (dimension, kind), group in groupby(records, key=itemgetter("dimension", "kind")):
         table.add_section()
-        table.add_row(Text(dimension, style="bold"))
+        table.add_row(Text(group_heading(dimension, kind), style="bold"))
         for record in group:
             table.add_row(f"  {record['method']}", *headline_cells(record, columns))
     return table
