@@ -20,7 +20,7 @@ Raters. Rater r gives dimension d
     r_d(t) = round(clip(v_rd + s_d (h_r z_d(t - m_r) + w_d o_rd(t)), -1, 1), 2 decimals)
 
 with bias v, gain h, lag m (1-4 s) and slow OU noise o; raters are the same for all subjects. The gold standard is their
-plain mean.
+plain mean or, if asked for, centred by agreement (``data_prep.labels.gold_standard``).
 
 Faults. Frames without a face come in bursts of geometric length (features NaN, frame not valid); two subjects have a
 bad tracker: eight times as many, and triple noise.
@@ -35,7 +35,7 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import lfilter
 
-from data_prep.labels.gold_standard import fuse_mean
+from data_prep.labels.gold_standard import fusion_named
 from data_prep.recola_layout import DIMENSIONS
 from data_prep.synthetic_model import (
     DROPOUTS,
@@ -147,7 +147,8 @@ def generate_subject(config: SyntheticConfig, index: int) -> SyntheticSubject:
     features = np.round(np.clip(clean + parameters.noise * noise, 0.0, 5.0), 5).astype(np.float32)
     missing = _missing(config, index, parameters.missing_fraction)
     features[missing] = np.nan
-    labels = np.stack([fuse_mean(ratings[:, d]) for d in range(len(DIMENSIONS))], axis=1).astype(np.float32)
+    fuse = fusion_named(config.fusion, config.frame_rate)
+    labels = np.stack([fuse(ratings[:, d]) for d in range(len(DIMENSIONS))], axis=1).astype(np.float32)
     time = np.arange(1, config.frames + 1) / config.frame_rate
     table = SubjectTable(time=time, features=features, labels=labels, valid=~missing)
     return SyntheticSubject(subject_id(index), table, ratings, parameters.groups, parameters)
@@ -162,7 +163,7 @@ def synthetic_manifest(config: SyntheticConfig) -> CohortManifest:
         frame_rate=config.frame_rate,
         labels=DIMENSIONS,
         synthetic=True,
-        provenance={"reader": "data_prep.synthetic", "fusion": "mean", "config": config.to_json()},
+        provenance={"reader": "data_prep.synthetic", "fusion": config.fusion, "config": config.to_json()},
     )
 
 

@@ -62,7 +62,23 @@ def gold_moments(config: SyntheticConfig, panel: RaterPanel | None = None) -> tu
     scale, noise = np.array(config.rating_scale), np.array(config.rater_noise)
     between = latent_covariance(config, panel.lag[:, None] - panel.lag[None, :])
     shared = np.einsum("r,q,rqdd->d", panel.gain, panel.gain, between) / config.raters**2
-    return panel.bias.mean(axis=0), scale**2 * (shared + noise**2 / config.raters)
+    weights = np.ones((config.raters, 2)) if config.fusion == "mean" else rater_agreement(config, panel)
+    return np.average(panel.bias, axis=0, weights=weights), scale**2 * (shared + noise**2 / config.raters)
+
+
+def rater_agreement(config: SyntheticConfig, panel: RaterPanel) -> np.ndarray:
+    """``[raters, 2]`` model CCC of each rater with the others, on average: the weights of the CCC-centred mean.
+
+    Centring moves each trace by a constant, so that this mean is all in which the gold standard's moments differ from
+    those of the plain mean.
+    """
+    between = np.einsum("r,q,rqdd->rqd", panel.gain, panel.gain,
+                        latent_covariance(config, panel.lag[:, None] - panel.lag[None, :]))  # fmt: skip
+    variance = panel.gain[:, None] ** 2 + np.array(config.rater_noise) ** 2
+    apart = ((panel.bias[:, None] - panel.bias[None, :]) / np.array(config.rating_scale)) ** 2
+    agreement = 2 * between / (variance[:, None] + variance[None, :] + apart)
+    agreement[np.diag_indices(config.raters)] = 0
+    return np.asarray(agreement.sum(axis=1) / (config.raters - 1))
 
 
 def covariances(config: SyntheticConfig, parameters: SubjectParameters) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from tff_affect.report.html import write_report
 from tff_affect.report.study import CohortFacts
 from tff_affect.report.tables import headline_records, write_summary
 from tff_affect.run_folder import COHORT, read_json, write_json
-from tff_affect.splits import make_splits
+from tff_affect.splits import Split, make_splits
+
+SUMMARY = "summary.csv"
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,23 @@ class Outcome:
     report: Path
 
 
-def train(config: StudyConfig, folder: Path, resume: bool = False, progress: Progress | None = None) -> Outcome:
+def train(
+    config: StudyConfig,
+    folder: Path,
+    resume: bool = False,
+    progress: Progress | None = None,
+    processes: int = 1,
+    delay_of: Callable[[Split], float] | None = None,
+) -> Outcome:
     """Runs or resumes a study and writes ``summary.csv`` and ``report.html`` into its folder.
+
+    Args:
+        config: What to run.
+        folder: Where.
+        resume: Continue what is there.
+        progress: Shows how far it is.
+        processes: Runs carried out side by side.
+        delay_of: Each split's own annotation delay; ``data.target_delay`` for all by default.
 
     Raises:
         InputError: For anything wrong with cohort, configuration or folder.
@@ -53,7 +71,7 @@ def train(config: StudyConfig, folder: Path, resume: bool = False, progress: Pro
     splits = make_splits(cohort, config.split)
     from tff_affect.study import run_study
 
-    run_study(config, cohort, splits, folder, resume, progress, ceiling_of(cohort))
+    run_study(config, cohort, splits, folder, resume, progress, ceiling_of(cohort, config.data), processes, delay_of)
     manifest = cohort.manifest
     facts = CohortFacts(
         manifest.name, manifest.synthetic, len(cohort.subjects), manifest.frame_rate, manifest.time_unit
@@ -74,7 +92,7 @@ def evaluate(folder: Path) -> Outcome:
     summary = summarise(results, dimensions)
     tests = {d: compare_methods(results, d, "federated", "local-only") for d in dimensions}
     records = headline_records(summary, facts.synthetic)
-    write_summary(folder / "summary.csv", records)
+    write_summary(folder / SUMMARY, records)
     comparisons = {d: test for d, test in tests.items() if test is not None}
     return Outcome(facts, summary, records, comparisons, write_report(folder, facts))
 

@@ -21,7 +21,7 @@ from tff_affect.run_folder import locked
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = [
-    *("demo", "train", "evaluate", "split", "doctor"),
+    *("demo", "train", "evaluate", "split", "doctor", "grid"),
     *("data inspect", "data convert", "data synthesize", "data video"),
     *("labels fuse", "labels delay"),
 ]
@@ -192,6 +192,13 @@ def test_bad_places_are_one_line(cohort: Path, call: Call, tmp_path: Path) -> No
     is_refused(call("data", "convert", cohort, tmp_path / "out"), "already")
     is_refused(call("data", "synthesize", tmp_path / "out", "--layout", "avec"), "--layout")
     is_refused(call("data", "synthesize", tmp_path / "out", "--seconds", "nan"), "seconds")
+    is_refused(call("data", "synthesize", tmp_path / "out", "--fusion", "ewe"), "mean, ccc_centred, found 'ewe'")
+    is_refused(
+        call("data", "synthesize", tmp_path / "out", "--layout", "recola", "--fusion", "ccc_centred"), "--fusion"
+    )
+    is_refused(call("grid", tmp_path / "out", "--cohort", missing), "--protocol")
+    is_refused(call("grid", tmp_path / "out", "--protocol", "avec", "--cohort", missing), "no such cohort")
+    is_refused(call("grid", missing, "--resume"), "no grid here")
     is_refused(call("data", "synthesize", cohort, *TINY), "not empty")
     is_refused(call("demo", "--out", tmp_path), "not empty")
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
@@ -221,7 +228,7 @@ def test_a_bad_place_for_a_study_is_one_line(cohort: Path, call: Call, tmp_path:
 def test_what_only_training_can_know_is_one_line(cohort: Path, call: Call, tmp_path: Path) -> None:
     """Found when TensorFlow is there and the sequences are staged, and before anything is written."""
     for setting, word in (
-        ("model.name=transformer", "model.name: expected one of gru, lstm"),
+        ("model.name=transformer", "model.name: expected one of bigru, bilstm"),
         ("data.window=1000", "no window of 1000 frames"),
         ("data.target_delay=1000", "a target delay of 1000 leaves no label"),
     ):

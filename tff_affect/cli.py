@@ -13,8 +13,9 @@ import typer
 
 from tff_affect import __version__
 from tff_affect.commands.data import data_app
+from tff_affect.commands.grid import grid
 from tff_affect.commands.labels import labels_app
-from tff_affect.commands.shared import AsJson, Out, Quiet, print_rows
+from tff_affect.commands.shared import AsJson, Out, Processes, Quiet, print_rows
 from tff_affect.commands.video import data_video
 from tff_affect.errors import AffectError
 
@@ -108,6 +109,7 @@ def train(
     folds: Annotated[
         int | None, typer.Option("--folds", min=2, help="Subject-wise k-fold with this many folds.")
     ] = None,
+    processes: Processes = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the study in OUT, with its own settings.")] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -125,7 +127,8 @@ def train(
     settings += ["split.scheme=k-fold", f"split.folds={folds}"] if folds is not None else []
     if resume and config is None and (out / "config.yaml").is_file():
         config = out / "config.yaml"
-    _show(run(load_config(config, settings, cohort), out, resume, make_progress(quiet)), as_json)
+    outcome = run(load_config(config, settings, cohort), out, resume, make_progress(quiet), processes)
+    _show(outcome, as_json)
 
 
 @app.command()
@@ -181,6 +184,9 @@ def doctor(
     print_rows([asdict(check) for check in checks], as_json)
     if not all(check.ok for check in checks):
         raise typer.Exit(1)
+
+
+app.command("grid")(grid)
 
 
 def _show(outcome: Outcome, as_json: bool) -> None:

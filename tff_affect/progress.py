@@ -71,8 +71,9 @@ class _PlainTask:
         if now - self._said < _SECONDS_BETWEEN_LINES:
             return
         self._said = now
-        left = (now - self.started) / self._done * max(0, self._total - self._done)
-        self._progress.say(f"{self._description}: {self._done}/{self._total}, about {left:.0f} s left {note}".rstrip())
+        left = (now - self.started) / self._done * max(0, self._total - self._done) if self._done else 0.0
+        about = f", about {left:.0f} s left" if self._done else ""
+        self._progress.say(f"{self._description}: {self._done}/{self._total}{about} {note}".rstrip())
 
 
 class TerminalProgress(Progress):

@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tff_affect.client_data import check_windows
 from tff_affect.cohort import Cohort
-from tff_affect.config import METHODS, StudyConfig, save_config
+from tff_affect.config import StudyConfig, save_config
 from tff_affect.errors import InputError
-from tff_affect.evaluation.per_client import RESULTS, read_results, write_results
 from tff_affect.learning.runtime import local_runtime
-from tff_affect.learning.scaling import stage_for_split
-from tff_affect.methods import Learners, Row, Run
+from tff_affect.parallel_runs import Assignment, resolved_processes, run_in_parallel
+from tff_affect.planned_runs import Ceiling, DelayOf, PlannedRun, StagingRooms, methods_left, plan_runs, results_of
 from tff_affect.progress import Progress
-from tff_affect.run_folder import (
-    CONFIG,
-    ENVIRONMENT,
-    SPLIT,
-    STUDY,
-    RunFolder,
-    environment,
-    locked,
-    read_json,
-    write_json,
-)
+from tff_affect.run_execution import RunExecutor
+from tff_affect.run_folder import CONFIG, ENVIRONMENT, STUDY, environment, locked, read_json, write_json
 from tff_affect.splits import Split
 from tff_affect.staging import staging_folder
 
-Ceiling = Callable[[Split], list[Row]]
+_DELAYS = "delays"
 
 
 def run_study(
@@ -43,6 +32,8 @@ def run_study(
     resume: bool = False,
     progress: Progress | None = None,
     ceiling: Ceiling | None = None,
+    processes: int = 1,
+    delay_of: DelayOf | None = None,
 ) -> list[Path]:
     """Runs, or continues, a study.
 
@@ -54,6 +45,10 @@ def run_study(
         resume: Continue what is there.
         progress: Shows how far it is.
         ceiling: For a SYNTHETIC cohort: rows of kind ``attainable`` for a split's test clients.
+        processes: Runs carried out side by side, each in a process of its own; 0 is one for each core. The
+            results are those of one process.
+        delay_of: A split's annotation delay in time units, found without its test clients; ``data.target_delay`` for
+            all by default. Written to each run's ``delay.json``; a study that is resumed keeps those it began with.
 
     Returns:
         The run folders.
@@ -61,32 +56,76 @@ def run_study(
     Raises:
         InputError: For anything wrong with the windows or the folder; nothing is written then.
     """
+    processes = resolved_processes(processes)
     if not cohort.manifest.labels:
         raise InputError("the cohort has no labels to learn; convert its source with --labels", file=cohort.path)
     facts = _facts(config, cohort)
     _check_folder(folder, facts, resume)
-    runs: list[Path] = []
-    learners: Learners | None = None
+    delays = _delays(folder, splits, delay_of)
+    runs = plan_runs(config, splits, delays)
+    left = _left(folder, config, runs)
+    parallel = processes > 1 and len(left) > 1
     with ExitStack() as stack:
-        private = stack.enter_context(staging_folder())
-        stack.enter_context(local_runtime())
-        for fold, split in enumerate(splits):
-            if learners is None or config.data.scaling == "federated":
-                place = private / str(fold)
-                place.mkdir(mode=0o700)
-                learners = Learners.build(stage_for_split(cohort, place, config.data, split.train), config)
-            if not runs:
-                check_windows(learners.staged, sorted({client for each in splits for client in each.train}))
-                _start_folder(folder, config, facts)
-                stack.enter_context(locked(folder))
-                _check_folder(folder, facts, resume=True)
-            for seed in config.seeds:
-                name = _run_name(config, splits, seed, fold)
-                run_folder = RunFolder(folder / name, cohort.manifest.labels)
-                run = Run(name or "run", config, seed, split, cohort, learners, run_folder, progress or Progress())
-                _finish(run, ceiling)
-                runs.append(run_folder.path)
-    return runs
+        if left:
+            rooms = _rooms(stack, config, cohort, splits)
+            if not parallel or config.data.scaling == "federated":
+                stack.enter_context(local_runtime())
+            rooms.staged(left[0])
+            _start_folder(folder, config, facts | ({} if delays is None else {_DELAYS: delays}))
+        stack.enter_context(locked(folder))
+        _check_folder(folder, facts, resume=True)
+        if left:
+            work = _Work(config, cohort, folder, progress or Progress(), ceiling, rooms)
+            work.do(_left(folder, config, runs), processes if parallel else 1)
+    return [folder / run.name for run in runs]
+
+
+def _rooms(stack: ExitStack, config: StudyConfig, cohort: Cohort, splits: Sequence[Split]) -> StagingRooms:
+    training = sorted({client for split in splits for client in split.train})
+    return StagingRooms(cohort, config.data, stack.enter_context(staging_folder()), training)
+
+
+def _left(folder: Path, config: StudyConfig, runs: Sequence[PlannedRun]) -> list[PlannedRun]:
+    """The runs that lack some method."""
+    return [run for run in runs if methods_left(config, results_of(folder / run.name))]
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What carrying out a study's runs takes, in this process or in others."""
+
+    config: StudyConfig
+    cohort: Cohort
+    folder: Path
+    progress: Progress
+    ceiling: Ceiling | None
+    rooms: StagingRooms
+
+    def do(self, runs: Sequence[PlannedRun], processes: int) -> None:
+        """Carries out the runs."""
+        if processes > 1:
+            place = self.rooms.private
+            run_in_parallel(runs, self._assignment, self.config, self.folder, place, processes, self.progress)
+            return
+        executor = RunExecutor(self.config, self.cohort, self.folder, self.progress)
+        for run in runs:
+            executor.finish(run, self.rooms.staged(run), self.ceiling)
+
+    def _assignment(self, run: PlannedRun) -> Assignment:
+        begun = bool(results_of(self.folder / run.name))
+        rows = None if self.ceiling is None or begun else self.ceiling(run.split)
+        return Assignment(run, self.rooms.staged(run), rows)
+
+
+def _delays(folder: Path, splits: Sequence[Split], delay_of: DelayOf | None) -> list[float] | None:
+    """Each split's own delay: of a study that was begun, those it began with; None where all have the settings'."""
+    file = folder / STUDY
+    if not file.is_file():
+        return None if delay_of is None else [float(delay_of(split)) for split in splits]
+    found = read_json(file).get(_DELAYS)
+    if found is None and delay_of is not None:
+        raise InputError("the study here was started without a delay for each split; name a new folder", file=folder)
+    return found
 
 
 def _facts(config: StudyConfig, cohort: Cohort) -> dict[str, Any]:
@@ -94,12 +133,6 @@ def _facts(config: StudyConfig, cohort: Cohort) -> dict[str, Any]:
     software = {name: version for name, version in environment().items() if name != "cores"}
     settings = asdict(replace(config, data=replace(config.data, cohort="")))
     return {"cohort": cohort.content_sha256, "environment": software, **settings}
-
-
-def _run_name(config: StudyConfig, splits: Sequence[Split], seed: int, fold: int) -> str:
-    if len(splits) > 1:
-        return f"seed-{seed}_fold-{fold}"
-    return f"seed-{seed}" if len(config.seeds) > 1 else ""
 
 
 def _check_folder(folder: Path, facts: dict[str, Any], resume: bool) -> None:
@@ -142,20 +175,3 @@ def _start_folder(folder: Path, config: StudyConfig, facts: dict[str, Any]) -> N
         save_config(config, folder / CONFIG)
     if not (folder / ENVIRONMENT).is_file():
         write_json(folder / ENVIRONMENT, environment())
-
-
-def _finish(run: Run, ceiling: Ceiling | None) -> None:
-    """Computes the methods of a run that are not in its results yet."""
-    file = run.folder.path / RESULTS
-    run.split.write(run.folder.path / SPLIT)
-    rows: list[Row] = read_results(file).to_dict("records") if file.is_file() else []  # type: ignore[assignment]
-    done = {row["method"] for row in rows if row["kind"] == "measured"}
-    if ceiling is not None and not done:
-        rows = [row for row in ceiling(run.split) if row["method"] in run.config.methods]
-    for method in (m for m in METHODS if m in run.config.methods and m not in done):
-        rows += run.rows(method)
-        write_results(file, sorted(rows, key=_row_order))
-
-
-def _row_order(row: Mapping[str, Any]) -> tuple[int, str, str, str]:
-    return METHODS.index(row["method"]), row["kind"], row["model"], row["client"]

@@ -44,6 +44,25 @@ def test_a_subject_alone_is_the_subject_in_a_cohort_of_any_size(tmp_path):
     np.testing.assert_array_equal(alone.valid, stored.valid)
 
 
+def test_the_usual_fusion_leaves_no_trace_in_the_hash(tmp_path):
+    config = SyntheticConfig(subjects=2, seconds=4.0)
+    cohort = write_synthetic_cohort(tmp_path / "a", config)
+    assert "fusion" not in config.to_json()
+    assert cohort.manifest.provenance["fusion"] == "mean"
+    centred = write_synthetic_cohort(tmp_path / "b", replace(config, fusion="ccc_centred"))
+    assert centred.manifest.provenance["fusion"] == "ccc_centred"
+    assert synthetic_config_of(centred) == replace(config, fusion="ccc_centred")
+
+
+def test_the_centred_gold_standard_is_the_mean_at_another_level():
+    plain, centred = (generate_subject(replace(SMALL, fusion=f), 0) for f in ("mean", "ccc_centred"))
+    np.testing.assert_array_equal(plain.ratings, centred.ratings)
+    np.testing.assert_array_equal(plain.table.features, centred.table.features)
+    apart = centred.table.labels.astype(np.float64) - plain.table.labels
+    assert apart.std(axis=0).max() < 1e-6
+    assert abs(apart.mean(axis=0)).min() > 1e-5
+
+
 def test_streams_of_purposes_and_subjects_differ():
     draws = [generator(SMALL, i, p).normal() for i in range(-1, 6) for p in range(1, 7)]
     assert len(set(draws)) == len(draws)
@@ -134,6 +153,7 @@ def test_a_tiny_cohort_has_both_groups():
         {"latent_correlation": 1.0},
         {"bad_trackers": (-1,)},
         {"seed": -1},
+        {"fusion": "ewe"},
     ],
 )
 def test_bad_configurations_are_refused(wrong):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import audmetric
 import numpy as np
 import pytest
@@ -11,8 +13,10 @@ from data_prep.synthetic_ceiling import (
     own_filter,
     population_filter,
     population_oracle_predictions,
+    rater_agreement,
     taps,
 )
+from data_prep.synthetic_model import rater_panel
 from tff_affect.errors import InputError
 
 LONG = SyntheticConfig(
@@ -67,6 +71,24 @@ def test_gold_moments_match_the_simulation(simulated):
     mean, variance = gold_moments(LONG)
     np.testing.assert_allclose(simulated[1].mean(axis=0), mean, atol=0.02)
     np.testing.assert_allclose(simulated[1].var(axis=0), variance, rtol=0.08)
+
+
+def test_gold_moments_of_the_centred_gold_standard_match_the_simulation():
+    config = replace(LONG, fusion="ccc_centred")
+    mean, variance = gold_moments(config)
+    gold = generate_subject(config, 0).table.labels.astype(np.float64)
+    np.testing.assert_allclose(gold.mean(axis=0), mean, atol=0.01)
+    np.testing.assert_allclose(variance, gold_moments(LONG)[1])
+    panel = rater_panel(config)
+    traces = generate_subject(config, 0).ratings.mean(axis=0)
+    closed = np.average(panel.bias, axis=0, weights=rater_agreement(config, panel))
+    np.testing.assert_allclose(closed, mean)
+    ratings = generate_subject(config, 0).ratings
+    for d in (0, 1):
+        scored = np.array([[audmetric.concordance_cc(a, b) for a in ratings[:, d].T] for b in ratings[:, d].T])
+        agreement = (scored.sum(axis=1) - 1) / (config.raters - 1)
+        np.testing.assert_allclose(rater_agreement(config, panel)[:, d], agreement, atol=0.03)
+        assert gold[:, d].mean() == pytest.approx(np.average(traces[d], weights=agreement), abs=1e-6)
 
 
 def test_least_squares_on_a_long_recording_finds_no_better_filter(simulated):

@@ -5,14 +5,18 @@ from pathlib import Path
 import numpy as np
 import numpy_lstm
 import pytest
+import tensorflow as tf
 import tensorflow_federated as tff
-from staged_clients import SHAPE, staged_clients
+from staged_clients import FEATURES, LABELS, SHAPE, WINDOW, staged_clients
 
 from tff_affect.client_data import StagedCohort, training_key
 from tff_affect.config import ModelConfig, OptimizerConfig, TrainingConfig
-from tff_affect.learning.algorithms import build_federated_averaging, build_model_fn, build_optimizer
+from tff_affect.learning import algorithms
+from tff_affect.learning.algorithms import build_federated_averaging, build_optimizer
 from tff_affect.learning.baselines import Budget, Trainer
 from tff_affect.learning.proximal import ProximalOptimizer
+from tff_affect.losses import build_loss
+from tff_affect.models.masking import MissingFrames
 from tff_affect.models.registry import initial_weights
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("runtime")]
@@ -88,20 +92,50 @@ def test_client_order_does_not_matter(staged: StagedCohort) -> None:
     assert difference(forwards, backwards) < 1e-7
 
 
-def test_fedprox_without_proximal_term_is_fedavg(staged: StagedCohort) -> None:
+def test_fedprox_without_proximal_term_is_fedavg(staged: StagedCohort, monkeypatch: pytest.MonkeyPatch) -> None:
     config = training(batch_size=2, local_epochs=2)
-    proximal = tff.learning.algorithms.build_weighted_fed_avg(
-        build_model_fn(staged, MODEL, config),
-        client_optimizer_fn=ProximalOptimizer(build_optimizer(config.client_optimizer), 0.0),
+    plain = build_federated_averaging(staged, MODEL, config)
+    optimizer = ProximalOptimizer(build_optimizer(config.client_optimizer), 0.0)
+    monkeypatch.setattr(algorithms, "build_client_optimizer", lambda _: optimizer)
+    proximal = build_federated_averaging(staged, MODEL, config)
+    clients = list(WINDOWS)
+    assert difference(after(proximal, weights(), clients, 2), after(plain, weights(), clients, 2)) < 1e-7
+
+
+def stock_model(name: str) -> tf.keras.Model:
+    """The zoo's network out of Keras's own layers."""
+    layer = {"simple_rnn": tf.keras.layers.SimpleRNN, "gru": tf.keras.layers.GRU}.get(name, tf.keras.layers.LSTM)
+    recurrent = layer(5, return_sequences=True)
+    inputs = tf.keras.Input((WINDOW, FEATURES))
+    hidden = MissingFrames()(inputs)
+    hidden = (tf.keras.layers.Bidirectional(recurrent) if name.startswith("bi") else recurrent)(hidden)
+    return tf.keras.Model(inputs, tf.keras.layers.Dense(len(LABELS))(hidden))
+
+
+@pytest.mark.parametrize("name", ["simple_rnn", "lstm", "gru", "bilstm"])
+def test_three_rounds_equal_those_of_tff_with_keras_layers(tmp_path: Path, name: str) -> None:
+    staged = staged_clients(tmp_path, WINDOWS, missing=0.2)
+    config, model = training(batch_size=2, shuffle=False), ModelConfig(name, units=5)
+    start = initial_weights(model, SHAPE, seed=3)
+
+    def model_fn() -> tff.learning.models.VariableModel:
+        loss = build_loss(config.loss)
+        return tff.learning.models.from_keras_model(stock_model(name), loss=loss, input_spec=staged.window_spec)
+
+    stock = tff.learning.algorithms.build_weighted_fed_avg(
+        model_fn,
+        client_optimizer_fn=build_optimizer(config.client_optimizer),
         server_optimizer_fn=build_optimizer(config.server_optimizer),
         loop_implementation=tff.learning.LoopImplementation.DATASET_ITERATOR,
     )
-    proximal = tff.simulation.compose_dataset_computation_with_learning_process(
-        staged.training_computation(config.batch_size, config.local_epochs), proximal
-    )
-    plain = build_federated_averaging(staged, MODEL, config)
-    clients = list(WINDOWS)
-    assert difference(after(proximal, weights(), clients, 2), after(plain, weights(), clients, 2)) < 1e-7
+    state = stock.set_model_weights(stock.initialize(), tff.learning.models.ModelWeights(start, []))
+    datasets = [staged.client_data().create_tf_dataset_for_client(client).batch(2) for client in WINDOWS]
+    for _ in range(3):
+        state = stock.next(state, datasets).state
+    expected = list(stock.get_model_weights(state).trainable)
+    found = after(build_federated_averaging(staged, model, config), start, list(WINDOWS), 3)
+    assert difference(found, expected) < 1e-5
+    assert difference(found, start) > 1e-2
 
 
 def test_fedprox_pulls_clients_towards_the_server(staged: StagedCohort) -> None:

@@ -252,6 +252,7 @@ def data_synthesize(
     layout: Annotated[
         str, typer.Option(help="cohort, or a tool's or corpus's files: openface-2, py-feat, recola, avec2016, muse ...")
     ] = "cohort",
+    fusion: Annotated[str, typer.Option(help="Gold standard of a cohort: mean, or ccc_centred.")] = "mean",
     overwrite: Overwrite = False,
 ) -> None:
     """Generate a SYNTHETIC RECOLA-like cohort, or the files that a tool or corpus would have for it.
@@ -262,12 +263,14 @@ def data_synthesize(
     from data_prep.synthetic import write_synthetic_cohort
     from data_prep.synthetic_model import SyntheticConfig
 
-    config = SyntheticConfig(subjects=subjects, seconds=seconds, frame_rate=frame_rate, seed=seed)
+    config = SyntheticConfig(subjects=subjects, seconds=seconds, frame_rate=frame_rate, seed=seed, fusion=fusion)
     if layout == "cohort":
         print_cohort(write_synthetic_cohort(out, config, overwrite))
         return
     if layout not in LAYOUTS:
         raise InputError(f"--layout: expected cohort or one of {', '.join(LAYOUTS)}, found {layout!r}")
+    if fusion != "mean":
+        raise InputError(f"--fusion is for a cohort; layout {layout} is fused when it is converted")
     if overwrite:
         raise InputError("--overwrite replaces a cohort, never files in a layout; name a new folder", file=out)
     print(f"SYNTHETIC {layout} layout of {subjects} subjects: {write_layout(layout, out, config)}")

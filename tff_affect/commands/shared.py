@@ -13,6 +13,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the table as JSON.")
 Out = Annotated[Path, typer.Argument(help="The folder to write; it must be new or empty.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing cohort.")]
 
+Processes = Annotated[
+    int, typer.Option("--processes", min=0, help="Runs carried out side by side; 0 is one for each core.")
+]
+
 
 def print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
     """Prints rows of one shape as a table, or as JSON."""

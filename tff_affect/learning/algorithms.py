@@ -42,39 +42,41 @@ def build_client_optimizer(training: TrainingConfig) -> tff.learning.optimizers.
     return ProximalOptimizer(optimizer, training.proximal_strength) if training.proximal_strength > 0 else optimizer
 
 
-def weights_type(staged: StagedCohort, model: ModelConfig) -> tff.StructWithPythonType:
-    """Type of a model's trainable weights, in Keras order."""
+def model_type(staged: StagedCohort, model: ModelConfig) -> tff.Type:
+    """Type of a model's weights, trainable ones in Keras order; the zoo has no others."""
     with tf.Graph().as_default():
         specs = LocalTraining(model, staged.shape, "mse", build_optimizer(OptimizerConfig("sgd", 1.0))).weight_specs
-    return tff.StructWithPythonType([tff.TensorType(s.dtype.as_numpy_dtype, s.shape.as_list()) for s in specs], list)
+    trainable = [tff.TensorType(s.dtype.as_numpy_dtype, s.shape.as_list()) for s in specs]
+    return tff.to_type(tff.learning.models.ModelWeights(trainable, non_trainable=[]))
 
 
 def client_update(staged: StagedCohort, model: ModelConfig, training: TrainingConfig) -> tff.Computation:
     """What a client does in a round.
 
-    Type: ``(<weights, str> -> <update=weights, weight=float32, loss=float32, windows=int64>)``, from the server's
-    weights and a `training_key`. The update is the pseudo-gradient of Reddi et al. 2021, the weights before local training
-    less those after it; where it is not finite it is zero, and so is its weight. ``loss`` is the sum over the windows seen, ``windows`` their number, times epochs.
+    Type: ``(<ModelWeights, str> -> <update=weights, weight=float32, loss=float32, windows=int64>)``, from the server's
+    weights and a `training_key`. The update is the pseudo-gradient of Reddi et al. 2021, the weights before local
+    training less those after it, times the client's weight; where it is not finite it is zero, and so is the weight.
+    ``loss`` is the sum over the windows seen, ``windows`` their number, times epochs.
     """
     optimizer = build_client_optimizer(training)
 
-    @tff.tensorflow.computation(weights_type(staged, model), np.str_)
+    @tff.tensorflow.computation(model_type(staged, model), np.str_)
     @tf.function(autograph=False)
-    def update(weights: list[tf.Tensor], key: tf.Tensor) -> OrderedDict:
+    def update(sent: Any, key: tf.Tensor) -> OrderedDict:
         with tf.init_scope():
             local = LocalTraining(model, staged.shape, training.loss, optimizer)
         batches = staged.training_batches(key, training.local_epochs, training.shuffle)
-        start = list(weights)
+        start = list(sent.trainable)
         done = local.passes(
             start, local.initial_optimizer(), batches.windows, batches.order, training.batch_size, batches.seed
         )
         seen = tf.size(batches.order)
         change = [before - after for after, before in zip(done.weights, start, strict=True)]
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(c)) for c in change])
-        counted = tf.cast(seen if training.weighting == "windows" else tf.minimum(seen, 1), tf.float32)
+        weight = tf.cast(seen if training.weighting == "windows" else tf.minimum(seen, 1), tf.float32)
         return OrderedDict(
-            update=[tf.where(finite, c, tf.zeros_like(c)) for c in change],
-            weight=tf.where(finite, counted, 0.0),
+            update=[tf.where(finite, c * weight, tf.zeros_like(c)) for c in change],
+            weight=tf.where(finite, weight, 0.0),
             loss=done.loss * tf.cast(seen, tf.float32),
             windows=tf.cast(seen, tf.int64),
         )
@@ -88,20 +90,19 @@ def build_federated_averaging(
     """A learning process whose ``next`` takes `training_key` strings, one per client of the round.
 
     Type of ``next``: ``(<state@SERVER, {str}@CLIENTS> -> <state@SERVER, metrics@SERVER>)``; each client's data are
-    produced where its file is.
+    produced where its file is. Update, weight and metrics of a client travel together, in one sum: each computation
+    more per client costs as much as a step of a small network.
     """
-    update = client_update(staged, model, training)
-    weights = update.type_signature.parameter[0]
-    model_type = tff.to_type(tff.learning.models.ModelWeights(trainable=weights, non_trainable=[]))
-    distributor = tff.learning.templates.build_broadcast_process(model_type)
-    aggregator = tff.aggregators.MeanFactory().create(weights, tff.TensorType(np.float32))
+    update, weights = client_update(staged, model, training), model_type(staged, model)
+    distributor = tff.learning.templates.build_broadcast_process(weights)
+    aggregator = tff.aggregators.SumFactory().create(update.type_signature.result)
     finalizer = tff.learning.templates.build_apply_optimizer_finalizer(
-        build_optimizer(training.server_optimizer), model_type
+        build_optimizer(training.server_optimizer), weights
     )
 
     @tff.tensorflow.computation
     def zeros() -> tff.learning.models.ModelWeights:
-        return tff.learning.models.ModelWeights([tf.zeros(w.shape, w.dtype) for w in weights], [])
+        return tff.learning.models.ModelWeights([tf.zeros(w.shape, w.dtype) for w in weights.trainable], [])
 
     @tff.federated_computation
     def initialize() -> Any:
@@ -115,33 +116,31 @@ def build_federated_averaging(
             )
         )
 
-    @tff.tensorflow.computation(np.float32, np.int64)
-    def mean_loss(loss: tf.Tensor, windows: tf.Tensor) -> tf.Tensor:
-        return tf.math.divide_no_nan(loss, tf.cast(windows, tf.float32))
+    @tff.tensorflow.computation(update.type_signature.result)
+    def mean_update(total: Any) -> Any:
+        return [tf.math.divide_no_nan(u, total["weight"]) for u in total["update"]]
 
-    @tff.tensorflow.computation(model_type)
-    def trainable(model_weights: Any) -> Any:
-        return model_weights.trainable
+    @tff.tensorflow.computation(update.type_signature.result)
+    def measured(total: Any) -> Any:
+        loss = tf.math.divide_no_nan(total["loss"], tf.cast(total["windows"], tf.float32))
+        return OrderedDict(train=OrderedDict(num_examples=total["windows"], loss=loss))
 
     state_type = initialize.type_signature.result
 
     @tff.federated_computation(state_type, tff.FederatedType(np.str_, tff.CLIENTS))
     def next_round(state: Any, keys: Any) -> tff.learning.templates.LearningProcessOutput:
         sent = distributor.next(state.distributor, state.global_model_weights)
-        found = tff.federated_map(update, (tff.federated_map(trainable, sent.result), keys))
-        mean = aggregator.next(state.aggregator, found.update, found.weight)
-        stepped = finalizer.next(state.finalizer, state.global_model_weights, mean.result)
-        windows = tff.federated_sum(found.windows)
-        loss = tff.federated_map(mean_loss, (tff.federated_sum(found.loss), windows))
-        train = OrderedDict(num_examples=windows, loss=loss)
+        total = aggregator.next(state.aggregator, tff.federated_map(update, (sent.result, keys)))
+        mean = tff.federated_map(mean_update, total.result)
+        stepped = finalizer.next(state.finalizer, state.global_model_weights, mean)
         metrics = OrderedDict(
             distributor=sent.measurements,
-            client_work=tff.federated_zip(OrderedDict(train=tff.federated_zip(train))),
-            aggregator=mean.measurements,
+            client_work=tff.federated_map(measured, total.result),
+            aggregator=total.measurements,
             finalizer=stepped.measurements,
         )
         new_state = tff.learning.templates.LearningAlgorithmState(
-            stepped.result, sent.state, state.client_work, mean.state, stepped.state
+            stepped.result, sent.state, state.client_work, total.state, stepped.state
         )
         return tff.learning.templates.LearningProcessOutput(tff.federated_zip(new_state), tff.federated_zip(metrics))
 
@@ -151,7 +150,7 @@ def build_federated_averaging(
     def get_model_weights(state: Any) -> Any:
         return state.global_model_weights
 
-    @tff.tensorflow.computation(member, model_type)
+    @tff.tensorflow.computation(member, weights)
     def set_model_weights(state: Any, model_weights: Any) -> Any:
         return tff.learning.templates.LearningAlgorithmState(
             model_weights, state.distributor, state.client_work, state.aggregator, state.finalizer

@@ -15,7 +15,7 @@ import tensorflow_federated as tff
 
 from tff_affect.client_data import StagedCohort
 from tff_affect.config import ModelConfig, OptimizerConfig
-from tff_affect.learning.algorithms import build_optimizer, weights_type
+from tff_affect.learning.algorithms import build_optimizer, model_type
 from tff_affect.learning.local_training import LocalTraining
 from tff_affect.metrics import SufficientStatistics, statistics_in_graph
 from tff_affect.models.registry import Weights
@@ -43,27 +43,27 @@ class FederatedEvaluation:
         return [np.asarray(p) for p in self._predictions(_as_arguments(weights), list(clients))] if clients else []
 
 
-def _as_arguments(weights: Weights) -> list[np.ndarray]:
-    return [np.asarray(w, np.float32) for w in weights]
+def _as_arguments(weights: Weights) -> tff.learning.models.ModelWeights:
+    return tff.learning.models.ModelWeights([np.asarray(w, np.float32) for w in weights], [])
 
 
 def _at_clients(
     staged: StagedCohort, model: ModelConfig, result: Callable[[tf.Tensor, tf.Tensor], Any]
 ) -> tff.Computation:
     """``(<weights@SERVER, {str}@CLIENTS> -> {result(gold, predicted)}@CLIENTS)``."""
-    sent = weights_type(staged, model)
+    weights_type = model_type(staged, model)
 
-    @tff.tensorflow.computation(sent, np.str_)
+    @tff.tensorflow.computation(weights_type, np.str_)
     @tf.function(autograph=False)
-    def at_client(weights: list[tf.Tensor], client: tf.Tensor) -> Any:
+    def at_client(sent: Any, client: tf.Tensor) -> Any:
         with tf.init_scope():
             local = LocalTraining(model, staged.shape, "mse", build_optimizer(OptimizerConfig("sgd", 1.0)))
         features, _, starts = staged.windows(client)
         gold = staged.gold_in_graph(client)
-        predicted = staged.to_frames(local.predict(list(weights), features), starts, tf.shape(gold)[0])
+        predicted = staged.to_frames(local.predict(list(sent.trainable), features), starts, tf.shape(gold)[0])
         return result(gold, predicted)
 
-    @tff.federated_computation(tff.FederatedType(sent, tff.SERVER), tff.FederatedType(np.str_, tff.CLIENTS))
+    @tff.federated_computation(tff.FederatedType(weights_type, tff.SERVER), tff.FederatedType(np.str_, tff.CLIENTS))
     def evaluate(weights: Any, clients: Any) -> Any:
         return tff.federated_map(at_client, (tff.federated_broadcast(weights), clients))
 

@@ -122,4 +122,6 @@ class LocalTraining:
 
 def _zeros(create: Callable[..., tf.Variable], **arguments: Any) -> tf.Variable:
     shape, dtype = arguments.get("shape"), arguments.get("dtype")
-    return create(**{**arguments, "initial_value": lambda: tf.zeros(shape, dtype)})
+    if shape is not None:
+        arguments["initial_value"] = lambda: tf.zeros(shape, dtype)
+    return create(**arguments)

@@ -7,6 +7,7 @@ dies with the driver even when that is killed.
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import subprocess
@@ -26,6 +27,9 @@ from tff_affect.errors import RunError
 
 _MESSAGE_LIMIT_MEGABYTES = 2000
 _SET_PARENT_DEATH_SIGNAL = 1
+# A client computes on one thread, and several clients side by side: products as small as those of a recurrent step
+# lose more to splitting than they gain.
+_WORKER_ENVIRONMENT = {"TF_NUM_INTRAOP_THREADS": "1"}
 # Runs in the child before the worker replaces it, so that the worker is killed with its driver, however that ends.
 _LAUNCHER = (
     "import ctypes, os, sys; "
@@ -33,6 +37,16 @@ _LAUNCHER = (
     "os.getppid() == int(sys.argv[1]) or sys.exit(1); "
     "os.execv(sys.argv[2], sys.argv[2:])"
 )
+
+
+class _NoContext(tff.framework.SyncContext):
+    def invoke(self, comp: object, arg: object) -> None:
+        """Refuses: nothing is computed any more."""
+        raise RunError("the runtime of TensorFlow Federated has ended")
+
+
+# TFF's own context complains on stderr if it is still there when the interpreter takes its modules apart.
+atexit.register(lambda: tff.framework.set_default_context(_NoContext()))
 
 
 @dataclass(frozen=True)
@@ -100,6 +114,7 @@ class Worker:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            env={**os.environ, **_WORKER_ENVIRONMENT},
         )
         limit = _MESSAGE_LIMIT_MEGABYTES * 1000 * 1000
         options = [("grpc.max_receive_message_length", limit), ("grpc.max_send_message_length", limit)]

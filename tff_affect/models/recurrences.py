@@ -160,23 +160,24 @@ def _lstm_gradient(arguments: Tensors, block: Any, upstream: Tensors) -> tuple[t
     weights = _to_block(recurrent)
     back = tf.transpose(weights)
 
+    # The kernel looks at input, state before and biases for their shapes alone.
     def step(state: Tensors, frame: Tensors) -> tuple[Tensors, tf.Tensor]:
-        (dh, dc), (i, c, f, o, ci, co, c_before, h_before, dh_out, *dc_out) = state, frame
+        (dh, dc), (i, c, f, o, ci, co, c_before, dh_out, *dc_out) = state, frame
         cell = tf.raw_ops.LSTMBlockCellGrad(
-            x=no_input, cs_prev=c_before, h_prev=h_before, w=weights, wci=zeros, wcf=zeros, wco=zeros, b=no_bias, i=i,
+            x=no_input, cs_prev=c_before, h_prev=h0, w=weights, wci=zeros, wcf=zeros, wco=zeros, b=no_bias, i=i,
             cs=c, f=f, o=o, ci=ci, co=co, cs_grad=dc + dc_out[0] if dc_out else dc, h_grad=dh + dh_out,
             use_peephole=False,
         )  # fmt: skip
         return (tf.matmul(cell.dicfo, back), cell.cs_prev_grad), cell.dicfo
 
-    c_before, h_before = _before(c0, block.cs), _before(h0, block.h)
-    kept = (block.i, block.cs, block.f, block.o, block.ci, block.co, c_before, h_before, *upstream)
+    kept = (block.i, block.cs, block.f, block.o, block.ci, block.co, _before(c0, block.cs), *upstream)
     start = (tf.zeros_like(h0), tf.zeros_like(c0))
     (dh0, dc0), gates = scan(step, start, [_with_time(k, x) for k in kept], reverse=True)
     gates = _from_block(gates)
     return (
         _product(gates, tf.transpose(kernel)), dh0, dc0,
-        _weight_gradient(x, gates), _weight_gradient(h_before, gates), tf.reduce_sum(_flat(gates), axis=0),
+        _weight_gradient(x, gates), _weight_gradient(_before(h0, block.h), gates),
+        tf.reduce_sum(_flat(gates), axis=0),
     )  # fmt: skip
 
 

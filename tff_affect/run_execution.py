@@ -1,0 +1,62 @@
+"""Carries out planned runs in this process, one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tff_affect.client_data import StagedCohort
+from tff_affect.cohort import Cohort
+from tff_affect.config import METHODS, StudyConfig
+from tff_affect.evaluation.per_client import RESULTS, write_results
+from tff_affect.methods import Learners, Run
+from tff_affect.planned_runs import DELAY, Ceiling, PlannedRun, methods_left, results_of
+from tff_affect.progress import Progress
+from tff_affect.run_folder import SPLIT, RunFolder, write_json
+
+
+class RunExecutor:
+    """Finishes runs; what trains and evaluates is built once and serves all runs on the same staged sequences.
+
+    Args:
+        config: The study's configuration.
+        cohort: Its cohort.
+        study: The study's folder.
+        progress: Shows how far a run is.
+    """
+
+    def __init__(self, config: StudyConfig, cohort: Cohort, study: Path, progress: Progress) -> None:
+        self._config, self._cohort, self._study, self._progress = config, cohort, Path(study), progress
+        self._learners: Learners | None = None
+
+    def finish(self, run: PlannedRun, staged: StagedCohort, ceiling: Ceiling | None) -> None:
+        """Computes the methods of a run that are not in its results yet."""
+        folder = RunFolder(self._study / run.name, self._cohort.manifest.labels)
+        self._describe(run, staged, folder)
+        rows = results_of(folder.path)
+        left = methods_left(self._config, rows)
+        if ceiling is not None and not rows:
+            rows = [row for row in ceiling(run.split) if row["method"] in self._config.methods]
+        work = self._work(run, staged, folder) if left else None
+        for method in left:
+            rows += work.rows(method) if work is not None else []
+            write_results(folder.path / RESULTS, sorted(rows, key=_row_order))
+
+    def _describe(self, run: PlannedRun, staged: StagedCohort, folder: RunFolder) -> None:
+        run.split.write(folder.path / SPLIT)
+        if run.delay is not None:
+            unit = self._cohort.manifest.time_unit
+            write_json(folder.path / DELAY, {"delay": run.delay, "unit": unit, "frames": staged.delay})
+
+    def _work(self, run: PlannedRun, staged: StagedCohort, folder: RunFolder) -> Run:
+        if self._learners is None or self._learners.staged != staged:
+            self._learners = Learners.build(staged, self._config)
+        return Run(
+            name=run.name or "run", config=self._config, seed=run.seed, split=run.split, cohort=self._cohort,
+            learners=self._learners, folder=folder, progress=self._progress,
+        )  # fmt: skip
+
+
+def _row_order(row: Mapping[str, Any]) -> tuple[int, str, str, str]:
+    return METHODS.index(row["method"]), row["kind"], row["model"], row["client"]
