@@ -9,6 +9,7 @@ what comes after, may exceed them all.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cache
 
@@ -65,11 +66,15 @@ def ceiling_of(cohort: Cohort, data: DataConfig | None = None) -> Callable[[Spli
 
 
 def _as_scored(values: np.ndarray, gold: np.ndarray, data: DataConfig) -> np.ndarray:
-    """``[frames, dimension]``, or its means over each whole window's valid frames, ``[windows, dimension]``."""
+    """``[frames, dimension]``, or its means over each whole window's valid frames, ``[windows, dimension]``.
+
+    As in training, a window with a smaller share of them than ``data.minimum_valid`` is not scored.
+    """
     if data.target == "frame":
         return values
     window, hop = data.window, data.hop
     seen = np.where(np.isfinite(gold), values, np.nan)
     cut = np.lib.stride_tricks.sliding_window_view(seen, window, axis=0)[::hop]
     count = np.isfinite(cut).sum(axis=-1)
-    return np.where(count > 0, np.nansum(cut, axis=-1) / np.maximum(count, 1), np.nan)
+    least = max(1, math.ceil(round(data.minimum_valid * window, 6)))
+    return np.where(count >= least, np.nansum(cut, axis=-1) / np.maximum(count, 1), np.nan)

@@ -22,6 +22,9 @@ from tff_affect.run_folder import STUDY, read_json, write_json
 from tff_affect.splits import Split
 
 GRID = "grid.json"
+_TRANSDUCTIVE = (
+    "Features are standardised by each subject's whole recording, test subjects' too (transductive, no labels)."
+)
 
 
 @dataclass(frozen=True)
@@ -104,18 +107,54 @@ def start_grid(folder: Path, grid: Grid, resume: bool) -> None:
 def run_grid(
     folder: Path,
     configs: Mapping[str, StudyConfig],
+    splits: Sequence[Split],
     processes: int,
     progress: Progress,
     delay_of: Callable[[Split], float] | None = None,
 ) -> None:
-    """Runs the study of each variant that is not finished."""
+    """Runs the study of each variant that is not finished.
+
+    Raises:
+        InputError: For anything wrong with cohort or settings. Where nothing was trained yet, nothing is left behind.
+    """
+    try:
+        _run_studies(folder, configs, splits, processes, progress, delay_of)
+    except InputError:
+        _withdraw(folder)
+        raise
+
+
+def _run_studies(
+    folder: Path,
+    configs: Mapping[str, StudyConfig],
+    splits: Sequence[Split],
+    processes: int,
+    progress: Progress,
+    delay_of: Callable[[Split], float] | None,
+) -> None:
     for number, (variant, config) in enumerate(configs.items(), start=1):
         place = folder / variant
-        if (place / SUMMARY).is_file():
+        if _finished(place, config, splits):
             progress.say(f"{variant} ({number} of {len(configs)}): finished before")
             continue
         progress.say(f"{variant} ({number} of {len(configs)})")
         train(config, place, (place / STUDY).is_file(), progress, processes, delay_of)
+
+
+def _finished(study: Path, config: StudyConfig, splits: Sequence[Split]) -> bool:
+    """Whether all runs of a study are done; a summary alone is also written of a part of them."""
+    if not (study / SUMMARY).is_file():
+        return False
+    from tff_affect.planned_runs import plan_runs, runs_left
+
+    return not runs_left(study, config, plan_runs(config, splits))
+
+
+def _withdraw(folder: Path) -> None:
+    """Removes a grid of which nothing but its description was written, so that it can be started again."""
+    if [entry.name for entry in folder.iterdir()] == [GRID]:
+        (folder / GRID).unlink()
+        folder.rmdir()
 
 
 def tabulate(folder: Path) -> tuple[Grid, list[dict[str, Any]]]:
@@ -141,8 +180,9 @@ def tabulate(folder: Path) -> tuple[Grid, list[dict[str, Any]]]:
 
 def text_of(grid: Grid) -> GridText:
     """What is said with the grid's numbers."""
+    scaling = _TRANSDUCTIVE if grid.settings["data"].get("scaling") == "subject" else ""
     apart = f"Settings apart from the protocol's: {', '.join(grid.overrides)}." if grid.overrides else ""
-    notes = tuple(note for note in (*grid.notes, apart) if note)
+    notes = tuple(note for note in (scaling, *grid.notes, apart) if note)
     return GridText(grid.protocol, grid.title, grid.cohort_name, grid.synthetic, notes)
 
 

@@ -6,8 +6,8 @@ all training participants, batches of 16 windows, an unweighted mean of the clie
 
 What differs here: the weights are chosen on development participants, a part of the training participants, where the
 released code chooses on the test fold; federation is of the recurrent network over action units, one participant a
-client, where the released code federates image models only; and the learning rates: the published 1e-4 belongs to 70 centralised epochs.
-Those of ``configs/mase2021.yaml`` were chosen on development subjects of another cohort; ``-o
+client, where the released code federates image models only; and the learning rates: the published 1e-4 belongs to 70
+centralised epochs. Those of ``configs/mase2021.yaml`` were chosen on development subjects of another cohort; ``-o
 tuning.client_learning_rates=[...]`` chooses them in each run on its own.
 """
 
@@ -33,8 +33,8 @@ MASE2021 = Protocol(
     ),
     searches_delay=False,
     remark=(
-        "Models are chosen on development participants, never on the test fold; the learning rates are not the paper's, "
-        "whose 1e-4 is for 70 centralised epochs. Federating the network over action "
-        "units, one participant a client, is this package's: the published code federates image models."
+        "Models are chosen on development participants, never on the test fold; the learning rates are not the "
+        "paper's, whose 1e-4 is for 70 centralised epochs. Federating the network over action units, one participant "
+        "a client, is this package's: the published code federates image models."
     ),
 )

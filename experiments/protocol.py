@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -24,8 +25,9 @@ class Protocol:
         name: On the command line and in every table.
         title: What it is, for captions.
         settings: YAML file in ``experiments/configs``.
-        window_seconds: Length of a window and its hop.
-        fusion: Rule of the gold standard that it wants: a name in ``data_prep.labels.gold_standard.FUSIONS``.
+        window_seconds: Length of a window and its hop; None for those of the settings.
+        fusion: Rule of the gold standard that it wants: a name in ``data_prep.labels.gold_standard.FUSIONS``; None
+            where labels are not fused from raters.
         fixed: Dotted settings that cannot be overridden: with others, the numbers would be those of another protocol.
         searches_delay: Whether each split's annotation delay is searched on its training and development subjects.
         remark: What a reader of its numbers must know besides.
@@ -34,8 +36,8 @@ class Protocol:
     name: str
     title: str
     settings: str
-    window_seconds: float
-    fusion: str
+    window_seconds: float | None
+    fusion: str | None
     fixed: tuple[str, ...]
     searches_delay: bool
     remark: str
@@ -52,13 +54,17 @@ class Protocol:
             InputError: For a setting that the protocol fixes, a wrong value, or a cohort without a clock in seconds.
         """
         for override in overrides:
-            self._require_free(override.split("=")[0].strip())
+            self._require_free(override.split("=")[0])
         with resources.as_file(resources.files("experiments") / "configs" / self.settings) as file:
             config = load_config(file, [*overrides, f"model.name={variant}"], cohort.path)
-        frames = self._window(cohort)
+        if self.window_seconds is None:
+            return config
+        frames = self._window(cohort, self.window_seconds)
         return replace(config, data=replace(config.data, window=frames, hop=frames))
 
-    def _require_free(self, setting: str) -> None:
+    def _require_free(self, named: str) -> None:
+        # data[target] is another way to say data.target.
+        setting = ".".join(re.findall(r"[^\s.\[\]]+", named))
         for fixed in self.fixed:
             if fixed == setting or fixed.startswith(f"{setting}."):
                 raise InputError(
@@ -66,15 +72,15 @@ class Protocol:
                     "whose numbers stand in no table of this protocol"
                 )
 
-    def _window(self, cohort: Cohort) -> int:
+    def _window(self, cohort: Cohort, seconds: float) -> int:
         manifest = cohort.manifest
         if manifest.time_unit != "second":
             raise InputError(
-                f"protocol {self.name} cuts windows of {self.window_seconds:g} s, and this cohort's time is in "
+                f"protocol {self.name} cuts windows of {seconds:g} s, and this cohort's time is in "
                 f"{manifest.time_unit}s; use 'tff-affect train' for it",
                 file=cohort.path,
             )
-        return max(1, round(self.window_seconds * manifest.frame_rate))
+        return max(1, round(seconds * manifest.frame_rate))
 
     def gold_standard_note(self, cohort: Cohort) -> str:
         """Empty if the cohort has the gold standard that the protocol wants; a warning if that is not known for sure.
@@ -82,6 +88,8 @@ class Protocol:
         Raises:
             InputError: If the cohort's provenance names another rule.
         """
+        if self.fusion is None:
+            return ""
         found = cohort.manifest.provenance.get("fusion")
         rule = _RULES.get(str(found)) or _RULES.get(str(found).split(",")[0])
         if rule is not None and rule != self.fusion:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.avec_protocol import AVEC
+from experiments.clips_protocol import CLIPS
 from experiments.grid import Grid, run_grid, shared_settings, start_grid, tabulate, unique
 from experiments.mase2021_protocol import MASE2021
 from experiments.protocol import Protocol
@@ -21,7 +22,7 @@ from tff_affect.progress import Progress
 from tff_affect.run_folder import CONFIG
 from tff_affect.splits import make_splits
 
-PROTOCOLS: dict[str, Protocol] = {protocol.name: protocol for protocol in (MASE2021, AVEC)}
+PROTOCOLS: dict[str, Protocol] = {protocol.name: protocol for protocol in (MASE2021, AVEC, CLIPS)}
 VARIANTS = ("simple_rnn", "lstm", "gru", "bilstm", "bigru")
 FURTHER_VARIANTS = ("cnn_bilstm", "cnn_bigru", "tcn", "ridge")
 
@@ -71,12 +72,12 @@ def run(
     cohort = Cohort.open(request.cohort)
     note = protocol.gold_standard_note(cohort)
     configs = {variant: protocol.configure(cohort, variant, request.overrides) for variant in variants}
-    make_splits(cohort, next(iter(configs.values())).split)
+    splits = make_splits(cohort, next(iter(configs.values())).split)
     start_grid(folder, _grid(protocol, cohort, configs, request.overrides, note), resume)
     if note:
         print(f"warning: {note}", file=sys.stderr)
     searched = cache(partial(delay_of, cohort)) if protocol.searches_delay else None
-    run_grid(folder, configs, processes, progress, searched)
+    run_grid(folder, configs, splits, processes, progress, searched)
     return tabulate(folder)
 
 

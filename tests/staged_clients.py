@@ -14,7 +14,12 @@ SHAPE = WindowShape(WINDOW, FEATURES, len(LABELS))
 
 
 def staged_clients(
-    folder: Path, windows: dict[str, int], missing: float = 0.0, hop: int = WINDOW, extra_frames: int = 0
+    folder: Path,
+    windows: dict[str, int],
+    missing: float = 0.0,
+    hop: int = WINDOW,
+    extra_frames: int = 0,
+    target: str = "frame",
 ) -> StagedCohort:
     """Clients with the given numbers of windows of 10 frames, and optionally missing frames and a ragged end."""
     for number, (client, count) in enumerate(windows.items()):
@@ -25,5 +30,5 @@ def staged_clients(
         sequence = np.concatenate([features, labels], axis=1).astype("<f4")
         sequence[rng.random(frames) < missing] = np.nan
         sequence.tofile(folder / f"{client}.f32")
-    data = DataConfig(cohort="tests", window=WINDOW, hop=hop)
+    data = DataConfig(cohort="tests", window=WINDOW, hop=hop, target=target)
     return StagedCohort(folder, tuple(windows), FEATURES, LABELS, 0, data)

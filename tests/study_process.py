@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
 import sys
 import time
 import uuid
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,10 +17,19 @@ import psutil
 
 _ROOT = Path(__file__).resolve().parents[1]
 _TOKEN = "TFF_AFFECT_TEST_TOKEN"
+_SET_PARENT_DEATH_SIGNAL = 1
+_LIBC = ctypes.CDLL(None)
+
+
+def _die_with_the_tests() -> None:
+    """Has the driver killed when the tests are, even while it is frozen; its own children are killed with it."""
+    _LIBC.prctl(_SET_PARENT_DEATH_SIGNAL, int(signal.SIGKILL))
 
 
 class Driver:
     """One ``tff-affect`` process. Its children are told from others' by a token in their environment.
+
+    However a test ends, no driver outlives the tests: a frozen one would stay for ever, and its children with it.
 
     Args:
         arguments: Of the command line.
@@ -38,21 +49,26 @@ class Driver:
                 stdout=subprocess.DEVNULL,
                 stderr=said,
                 start_new_session=True,
+                preexec_fn=_die_with_the_tests,
             )
+        weakref.finalize(self, _kill, self._process)
 
     @property
     def said(self) -> str:
         """What it wrote to stderr so far."""
         return self._said.read_text(encoding="utf-8", errors="replace")
 
-    def stop_when(self, condition: Callable[[], bool], seconds: float = 240) -> None:
-        """Freezes the driver as soon as ``condition`` holds; fails if it ends before."""
+    def stop_when(self, condition: Callable[[], bool], seconds: float = 240, every: float = 0.001) -> None:
+        """Freezes the driver as soon as ``condition``, looked at ``every`` so many seconds, holds; fails if it ends."""
         deadline = time.monotonic() + seconds
-        while not condition():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                raise AssertionError(f"the instant never came; the driver said: {self.said}")
-            time.sleep(0.001)
+        try:
+            while not condition():
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise AssertionError(f"the instant never came; the driver said: {self.said}")
+                time.sleep(every)
+        except BaseException:
+            self.kill()
+            raise
         self.send(signal.SIGSTOP)
 
     def send(self, number: signal.Signals) -> None:
@@ -61,8 +77,7 @@ class Driver:
 
     def kill(self) -> None:
         """``kill -9`` of the driver alone."""
-        self._process.kill()
-        self._process.wait()
+        _kill(self._process)
 
     def end(self, number: signal.Signals | None = None, seconds: float = 240) -> int:
         """Lets a frozen driver go on, with a signal if given, and waits for its exit code."""
@@ -84,9 +99,14 @@ class Driver:
     def _owns(self, process: psutil.Process, name: str) -> bool:
         try:
             return (
-                process.environ().get(_TOKEN) == self._token
+                name in process.name()
+                and process.environ().get(_TOKEN) == self._token
                 and process.status() != psutil.STATUS_ZOMBIE
-                and name in process.name()
             )
         except psutil.Error:
             return False
+
+
+def _kill(process: subprocess.Popen) -> None:
+    process.kill()
+    process.wait()

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from staged_clients import FEATURES, WINDOW, staged_clients
 
 from tff_affect.client_data import (
     Scaling,
+    StagedCohort,
     average_windows,
     check_windows,
     shuffled_order,
@@ -154,3 +156,83 @@ def test_the_mask_is_that_of_the_frame_predicted_from(tmp_path: Path) -> None:
         sequence = staged.sequence("P1").numpy()
         assert set(np.flatnonzero(np.isnan(sequence[:, 1:]).all(axis=1))) == masked
         assert set(np.flatnonzero(np.isnan(sequence[:, 0]))) == {5, 9}
+
+
+def window_means(sequence: np.ndarray, window: int, hop: int, minimum_valid: float) -> np.ndarray:
+    """``[windows, dimension]`` by numpy: means of whole windows over labelled frames, NaN where those are too few."""
+    labels = sequence[:, FEATURES:].astype(np.float64)
+    means = []
+    for first in range(0, len(labels) - window + 1, hop):
+        there = labels[first : first + window]
+        there = there[np.isfinite(there).all(axis=1)]
+        few = not len(there) or len(there) / window < minimum_valid
+        means.append(np.full(labels.shape[1], np.nan) if few else there.mean(axis=0))
+    return np.array(means).reshape(-1, labels.shape[1])
+
+
+@given(st.integers(1, 6), st.integers(0, 9), st.integers(1, WINDOW), st.sampled_from([0.0, 0.3, 0.7, 1.0]))
+def test_window_targets_are_means_of_whole_windows(
+    tmp_path: Path, count: int, extra: int, hop: int, minimum_valid: float
+) -> None:
+    staged = staged_clients(tmp_path, {"P1": count}, missing=0.4, hop=hop, extra_frames=extra, target="window")
+    staged = replace(staged, data=replace(staged.data, minimum_valid=minimum_valid))
+    sequence = staged.sequence("P1").numpy()
+    expected = window_means(sequence, WINDOW, hop, minimum_valid)
+    features, labels, starts = staged.windows("P1")
+    np.testing.assert_array_equal(starts, np.arange(0, count * WINDOW + extra - WINDOW + 1, hop))
+    np.testing.assert_allclose(labels.numpy()[:, 0], expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(staged.gold("P1"), labels.numpy()[:, 0])
+    for window, first in zip(features.numpy(), starts.numpy(), strict=True):
+        np.testing.assert_array_equal(window, sequence[first : first + WINDOW, :FEATURES])
+    learned, targets = staged.training_windows("P1")
+    kept = np.isfinite(expected).all(axis=1)
+    np.testing.assert_array_equal(learned, features.numpy()[kept])
+    np.testing.assert_array_equal(targets, labels.numpy()[kept])
+    predictions = tf.random.stateless_normal([len(starts), 1, 2], [0, 1])
+    np.testing.assert_array_equal(staged.to_frames(predictions, starts, len(starts)), predictions[:, 0])
+
+
+@pytest.mark.parametrize(("window", "valid"), [(25, 7), (50, 29), (100, 7), (600, 43), (11, 3)])
+@pytest.mark.parametrize("target", ["frame", "window"])
+def test_a_window_with_exactly_the_least_share_counts(tmp_path: Path, window: int, valid: int, target: str) -> None:
+    for missing in (0, 1):
+        sequence = np.ones((window, 5), "<f4")
+        sequence[valid - missing :] = np.nan
+        sequence.tofile(tmp_path / "P1.f32")
+        settings = data(window=window, hop=window, target=target, minimum_valid=valid / window)
+        staged = StagedCohort(tmp_path, ("P1",), FEATURES, ("arousal", "valence"), 0, settings)
+        assert len(staged.training_windows("P1")[0]) == 1 - missing
+        if target == "window":
+            assert np.isfinite(staged.gold("P1")).all() == (not missing)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.4])
+def test_window_targets_are_those_of_delayed_labels(tmp_path: Path, small_cohort: Cohort, seconds: float) -> None:
+    delayed = data(target_delay=seconds, scaling="none")
+    by_frame = stage_cohort(small_cohort, tmp_path, delayed)
+    sequence = by_frame.sequence("P1").numpy()
+    by_window = stage_cohort(small_cohort, tmp_path, replace(delayed, target="window"))
+    np.testing.assert_array_equal(by_window.sequence("P1"), sequence)
+    expected = window_means(sequence, 20, 20, delayed.minimum_valid)
+    np.testing.assert_allclose(by_window.gold("P1"), expected, rtol=1e-5, atol=1e-6)
+    assert by_window.delay == round(seconds * 25)
+
+
+def test_a_recording_shorter_than_a_window_has_no_target(tmp_path: Path, small_cohort: Cohort) -> None:
+    frames = small_cohort.load("P1").frames
+    stage_cohort(small_cohort, tmp_path, data(window=10 * frames, hop=frames))
+    with pytest.raises(InputError, match=f"subject P1: expected at least one window of {10 * frames} frames"):
+        stage_cohort(small_cohort, tmp_path, data(window=10 * frames, hop=frames, target="window"))
+
+
+def test_a_recording_without_a_single_window_target_is_named(tmp_path: Path) -> None:
+    labels = np.full((50, 1), np.nan, np.float32)
+    labels[[3, 47, 48, 49]] = 0.5
+    manifest = CohortManifest("SYNTHETIC", ("AU01",), "0-5", 1.0, ("arousal",), True)
+    valid = np.isfinite(labels[:, 0])
+    table = SubjectTable(np.arange(50.0), np.ones((50, 1), np.float32), labels, valid)
+    cohort = write_cohort(tmp_path / "cohort", manifest, [(SubjectEntry("P7"), table)])
+    with pytest.raises(InputError, match="subject P7: no whole window of 20 frames has 25% labelled frames"):
+        stage_cohort(cohort, tmp_path, data(target="window", scaling="none"))
+    staged = stage_cohort(cohort, tmp_path, data(target="window", scaling="none", minimum_valid=0.05))
+    np.testing.assert_array_equal(staged.gold("P7"), [[0.5], [np.nan]])

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -210,22 +211,31 @@ def test_tuning_that_was_cut_off_goes_on_from_each_candidates_checkpoint(
 ) -> None:
     run, rows = reference
     again = replace(run, folder=RunFolder(tmp_path / "run", run.folder.dimensions))
-    played: list[int] = []
-    whole = FederatedProgram._round
+    closed: list[int] = []
+    close = FederatedProgram._close
 
-    def stopping(program: FederatedProgram, state: dict, number: int) -> tuple:
-        if len(played) == 3:
+    def stopping(program: FederatedProgram, state: dict, trained: Any, *told: Any) -> dict:
+        if len(closed) == 3:
             raise KeyboardInterrupt
-        played.append(number)
-        return whole(program, state, number)
+        closed.append(trained.result.number)
+        return close(program, state, trained, *told)
 
-    monkeypatch.setattr(FederatedProgram, "_round", stopping)
-    with pytest.raises(KeyboardInterrupt):
-        again.rows("federated")
-    assert played == [1, 2, 1]
-    monkeypatch.setattr(FederatedProgram, "_round", whole)
+    with monkeypatch.context() as cut_off:
+        cut_off.setattr(FederatedProgram, "_close", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            again.rows("federated")
+    assert closed == [1, 2, 1]
+    trained_again: list[int] = []
+    train = FederatedProgram._train
+
+    def noting(program: FederatedProgram, learning: Any, number: int) -> Any:
+        trained_again.append(number)
+        return train(program, learning, number)
+
+    monkeypatch.setattr(FederatedProgram, "_train", noting)
     again = replace(again)
     found = pd.DataFrame(again.rows("federated"))
+    assert trained_again == [2]
     pd.testing.assert_frame_equal(found, rows[rows["method"] == "federated"].reset_index(drop=True), check_exact=True)
     for name in ("rounds.csv", "per_client.csv", "weights/federated.npz", "postprocess/federated.json"):
         assert (again.folder.path / name).read_bytes() == (run.folder.path / name).read_bytes(), name

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tff_affect.errors import RunError
+from tff_affect.errors import DivergedError, RunError
 from tff_affect.tuning import BASELINE_RATE, CLIENT_RATE, Choice, TuningRecord, choose
 
 
@@ -23,13 +23,25 @@ def test_the_best_development_score_wins_and_of_equals_the_first() -> None:
 def test_a_candidate_that_diverges_is_recorded_and_not_chosen() -> None:
     def train(rate: float) -> float:
         if rate > 1:
-            raise RunError("diverged")
+            raise DivergedError("diverged")
         return rate
 
     choice = choose((9.0, 0.5, 0.1), train, lambda rate: float("nan") if rate == 0.5 else -0.2)
     assert (choice.scores, choice.chosen) == ((None, None, -0.2), 0.1)
-    with pytest.raises(RunError, match=r"every candidate of \[9.0, 8.0\]"):
+    with pytest.raises(DivergedError, match=r"every candidate of \[9.0, 8.0\]"):
         choose((9.0, 8.0), train, lambda rate: 0.0)
+
+
+def test_what_else_fails_ends_the_search() -> None:
+    """A worker that died with the last candidate must not leave the choice to the ones before it."""
+
+    def train(rate: float) -> float:
+        if rate == 0.2:
+            raise RunError("the worker died")
+        return rate
+
+    with pytest.raises(RunError, match="the worker died"):
+        choose((0.1, 0.2), train, lambda rate: rate)
 
 
 def test_choices_are_kept_by_method_and_model_and_replaced(tmp_path: Path) -> None:

@@ -150,9 +150,8 @@ class StagedCohort:
         """The windows with enough valid frames to learn from; features and labels as of `windows`."""
         sequence, starts = self._padded(client)
         valid = tf.cast(tf.reduce_all(tf.math.is_finite(sequence), axis=-1), tf.float32)
-        share = tf.reduce_mean(tf.gather(valid, self._frames_of(starts)), axis=-1)
-        keep = tf.logical_and(share >= self.data.minimum_valid, share > 0)
-        return self._cut(sequence, tf.boolean_mask(starts, keep))
+        count = tf.reduce_sum(tf.gather(valid, self._frames_of(starts)), axis=-1)
+        return self._cut(sequence, tf.boolean_mask(starts, self._enough(count)))
 
     def _padded(self, client: tf.Tensor | str) -> tuple[tf.Tensor, tf.Tensor]:
         """A client's sequence, to the end of its last window, and the windows' first frames."""
@@ -174,13 +173,16 @@ class StagedCohort:
         features, labels = cut[:, :, : self.features], cut[:, :, self.features :]
         return features, self._window_means(labels) if self.data.target == "window" else labels
 
+    def _enough(self, count: tf.Tensor) -> tf.Tensor:
+        """Whether a window with so many valid frames, float32, is one to learn from."""
+        return tf.logical_and(count >= self.data.minimum_valid * self.data.window, count > 0)
+
     def _window_means(self, labels: tf.Tensor) -> tf.Tensor:
         """``[windows, 1, dimension]``: means over valid frames; NaN with fewer than ``minimum_valid`` of them."""
         there = tf.math.is_finite(labels)
         count = tf.reduce_sum(tf.cast(there, tf.float32), axis=1, keepdims=True)
         mean = tf.reduce_sum(tf.where(there, labels, tf.zeros_like(labels)), axis=1, keepdims=True) / count
-        enough = tf.logical_and(count >= self.data.minimum_valid * self.data.window, count > 0)
-        return tf.where(enough, mean, tf.fill(tf.shape(mean), float("nan")))
+        return tf.where(self._enough(count), mean, tf.fill(tf.shape(mean), float("nan")))
 
     def to_frames(self, predictions: tf.Tensor, starts: tf.Tensor, frames: tf.Tensor | int) -> tf.Tensor:
         """Predictions of windows ``[windows, targets, dimension]`` in the order of `gold`; overlaps are averaged."""
@@ -259,7 +261,8 @@ def stage_cohort(cohort: Cohort, folder: Path, data: DataConfig, scaling: Scalin
         scaling: One for everybody; by default each subject's own where ``data.scaling`` is ``subject``, else none.
 
     Raises:
-        InputError: If the delay leaves a subject without labels.
+        InputError: If the delay leaves a subject without labels or, where a window has one target, if none of a
+            subject's windows has one.
     """
     delay = round(data.target_delay * cohort.manifest.frame_rate)
     for subject in cohort.subjects:
@@ -279,7 +282,21 @@ def stage_cohort(cohort: Cohort, folder: Path, data: DataConfig, scaling: Scalin
             features = Scaling.of_subject(features).apply(features)
         np.concatenate([features, labels], axis=1).astype("<f4").tofile(folder / f"{subject}.f32")
     manifest = cohort.manifest
-    return StagedCohort(folder, cohort.subjects, len(manifest.features), manifest.labels, delay, data)
+    staged = StagedCohort(folder, cohort.subjects, len(manifest.features), manifest.labels, delay, data)
+    if data.target == "window":
+        _check_targets(staged)
+    return staged
+
+
+def _check_targets(staged: StagedCohort) -> None:
+    """Raises `InputError` for a client that could not be scored: none of its windows has a target."""
+    for client in staged.clients:
+        if not np.isfinite(staged.gold(client)).any():
+            raise InputError(
+                f"no whole window of {staged.data.window} frames has {staged.data.minimum_valid:.0%} labelled frames; "
+                "shorten data.window, lower data.minimum_valid or leave the subject out",
+                subject=client,
+            )
 
 
 def _delayed(labels: np.ndarray, frames: int) -> np.ndarray:

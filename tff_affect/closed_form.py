@@ -12,7 +12,7 @@ from functools import reduce
 from operator import add
 
 from tff_affect.learners import Learners
-from tff_affect.learning.program import Evaluation, RoundResult, development_score
+from tff_affect.learning.program import RoundResult, Scoring, development_score
 from tff_affect.learning.ridge import GramSums, choose_penalty, federated_gram_sums, gram_sums
 from tff_affect.models.registry import Weights
 from tff_affect.progress import Task
@@ -68,7 +68,7 @@ class ClosedForm:
         task.advance()
         return weights, result.number
 
-    def _solved(self, method: str, model: str, sums: GramSums, evaluation: Evaluation) -> Weights:
+    def _solved(self, method: str, model: str, sums: GramSums, evaluation: Scoring) -> Weights:
         found = choose_penalty(sums, lambda w: development_score(evaluation.statistics(w, self.split.development)))
         choice = Choice(tuple(found.scores), tuple(found.scores.values()), found.penalty, found.weights)
         TuningRecord(self.folder.path).add(method, model, PENALTY, choice)

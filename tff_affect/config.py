@@ -177,7 +177,7 @@ class TrainingConfig:
         clients_per_round: Clients sampled without replacement each round; 0 is all of them.
         local_epochs: Passes over a client's windows in a round.
         batch_size: Windows per step.
-        shuffle: Whether a client's windows come in a new order each epoch; False keeps that of the recording.
+        shuffle: Whether windows come in a new order each epoch; False keeps that of the recordings.
         loss: ``ccc`` (1 - CCC over a batch's valid frames, mean over dimensions) or ``mse``.
         client_optimizer: ``sgd`` or ``adam``, fresh each round.
         baseline_optimizer: What centralised and local-only training use; None for ``client_optimizer``. A rate that

@@ -42,3 +42,7 @@ class InputError(AffectError):
 
 class RunError(AffectError):
     """Work that was well specified could not be finished."""
+
+
+class DivergedError(RunError):
+    """Training left the finite numbers; with a smaller learning rate it may not."""

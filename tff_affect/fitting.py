@@ -78,7 +78,7 @@ class Fitting:
             on_pass: Called after each pass over them.
 
         Raises:
-            RunError: If training diverged.
+            DivergedError: If training diverged.
         """
         trainers, development = self.learners.trainers, self.split.development
 
@@ -98,7 +98,7 @@ class Fitting:
         """The best weights of federated training, and the round that gave them; fills the tables of rounds.
 
         Raises:
-            RunError: If training diverged with every candidate.
+            DivergedError: If training diverged with every candidate.
         """
         if not self.config.tuning.client_learning_rates:
             return self._federated(next(iter(self.learners.processes)), self.folder.path, task)

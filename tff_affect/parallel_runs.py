@@ -133,7 +133,6 @@ class _Child:
             start_new_session=True,
         )
         theirs.close()
-        self.connection.send(setup)
         self.run: PlannedRun | None = None
         self.dismissed = False
         self.doing = _STARTING
@@ -142,7 +141,18 @@ class _Child:
         """Gives it a run, or nothing more."""
         self.run, self.doing = (assignment.run, _STARTING) if assignment else (None, "")
         self.dismissed = assignment is None
-        self.connection.send(assignment)
+        self.tell(assignment)
+
+    def tell(self, what: Setup | Assignment | None) -> None:
+        """Sends it something.
+
+        Raises:
+            RunError: If it ended.
+        """
+        try:
+            self.connection.send(what)
+        except ConnectionError as error:
+            raise RunError(self._last_words()) from error
 
     def receive(self) -> tuple[str, Any]:
         """What it says next.
@@ -152,7 +162,7 @@ class _Child:
         """
         try:
             return self.connection.recv()
-        except (EOFError, ConnectionResetError) as error:
+        except (EOFError, ConnectionError) as error:
             raise RunError(self._last_words()) from error
 
     def _last_words(self) -> str:
@@ -174,6 +184,7 @@ class _Children:
         try:
             for _ in range(self._count):
                 self.all.append(_Child(self._setup))
+                self.all[-1].tell(self._setup)
         except BaseException:
             self._stop()
             raise

@@ -76,6 +76,15 @@ def methods_left(config: StudyConfig, rows: Sequence[Row]) -> list[str]:
     return [method for method in METHODS if method in config.methods and method not in done]
 
 
+def runs_left(folder: Path, config: StudyConfig, runs: Sequence[PlannedRun]) -> list[PlannedRun]:
+    """The runs of the study in ``folder`` that lack some method.
+
+    Raises:
+        InputError: If the results of one are unreadable.
+    """
+    return [run for run in runs if methods_left(config, results_of(folder / run.name))]
+
+
 class StagingRooms:
     """Staged sequences, made once for all runs that can share them.
 

@@ -14,7 +14,7 @@ from tff_affect.config import StudyConfig, save_config
 from tff_affect.errors import InputError
 from tff_affect.learning.runtime import local_runtime
 from tff_affect.parallel_runs import Assignment, resolved_processes, run_in_parallel
-from tff_affect.planned_runs import Ceiling, DelayOf, PlannedRun, StagingRooms, methods_left, plan_runs, results_of
+from tff_affect.planned_runs import Ceiling, DelayOf, PlannedRun, StagingRooms, plan_runs, results_of, runs_left
 from tff_affect.progress import Progress
 from tff_affect.run_execution import RunExecutor
 from tff_affect.run_folder import CONFIG, ENVIRONMENT, STUDY, environment, locked, read_json, write_json
@@ -63,7 +63,7 @@ def run_study(
     _check_folder(folder, facts, resume)
     delays = _delays(folder, splits, delay_of)
     runs = plan_runs(config, splits, delays)
-    left = _left(folder, config, runs)
+    left = runs_left(folder, config, runs)
     parallel = processes > 1 and len(left) > 1
     with ExitStack() as stack:
         if left:
@@ -76,18 +76,13 @@ def run_study(
         _check_folder(folder, facts, resume=True)
         if left:
             work = _Work(config, cohort, folder, progress or Progress(), ceiling, rooms)
-            work.do(_left(folder, config, runs), processes if parallel else 1)
+            work.do(runs_left(folder, config, runs), processes if parallel else 1)
     return [folder / run.name for run in runs]
 
 
 def _rooms(stack: ExitStack, config: StudyConfig, cohort: Cohort, splits: Sequence[Split]) -> StagingRooms:
     training = sorted({client for split in splits for client in split.train})
     return StagingRooms(cohort, config.data, stack.enter_context(staging_folder()), training)
-
-
-def _left(folder: Path, config: StudyConfig, runs: Sequence[PlannedRun]) -> list[PlannedRun]:
-    """The runs that lack some method."""
-    return [run for run in runs if methods_left(config, results_of(folder / run.name))]
 
 
 @dataclass(frozen=True)

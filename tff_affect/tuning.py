@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from tff_affect.config import METHODS
-from tff_affect.errors import RunError
+from tff_affect.errors import DivergedError
 from tff_affect.run_folder import TUNING, read_json, write_json
 
 Trained = TypeVar("Trained")
@@ -48,11 +48,12 @@ def choose(
 
     Args:
         candidates: At least one value.
-        train: Trains with a value; may raise `RunError` where training diverges.
+        train: Trains with a value; may raise `DivergedError`. What else it raises ends the search: a worker that died
+            says nothing about a rate.
         score: Development score, higher is better; a score that is not finite counts as diverged.
 
     Raises:
-        RunError: If training diverged with every candidate.
+        DivergedError: If training diverged with every candidate.
     """
     scores: list[float | None] = []
     best: tuple[float, float, Trained] | None = None
@@ -62,7 +63,9 @@ def choose(
         if tried is not None and (best is None or tried[0] > best[0]):
             best = tried[0], value, tried[1]
     if best is None:
-        raise RunError(f"training diverged with every candidate of {list(candidates)}; offer smaller learning rates")
+        raise DivergedError(
+            f"training diverged with every candidate of {list(candidates)}; offer smaller learning rates"
+        )
     return Choice(tuple(candidates), tuple(scores), best[1], best[2])
 
 
@@ -72,7 +75,7 @@ def _tried(
     """Score and result; None where training diverged."""
     try:
         trained = train(value)
-    except RunError:
+    except DivergedError:
         return None
     found = score(trained)
     return (found, trained) if np.isfinite(found) else None

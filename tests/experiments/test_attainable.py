@@ -44,3 +44,14 @@ def test_frames_stay_frames(cohort: Cohort) -> None:
     assert asked is not None
     assert plain(SPLIT) == asked(SPLIT)
     assert {row["n"] for row in plain(SPLIT)} == {float(cohort.load("P103").valid.sum())}
+
+
+def test_windows_that_are_not_scored_count_for_nobody(cohort: Cohort) -> None:
+    valid = cohort.load("P103").valid
+    shares = sorted(valid[start : start + 24].mean() for start in range(0, 150 - 24 + 1, 24))
+    assert shares[0] < shares[2]
+    ceiling = ceiling_of(cohort, DataConfig(window=24, hop=24, target="window", minimum_valid=float(shares[2])))
+    assert ceiling is not None
+    scored = sum(share >= shares[2] for share in shares)
+    assert {row["n"] for row in ceiling(SPLIT)} == {scored}
+    assert scored < 6

@@ -38,7 +38,7 @@ def test_mase2021_is_what_the_paper_says(cohort: Cohort) -> None:
     assert (training.loss, training.weighting, training.clients_per_round) == ("mse", "uniform", 0)
     assert (training.client_optimizer.name, training.patience) == ("adam", 0)
     assert config.model.name == "bilstm"
-    assert config.tuning.client_learning_rates == config.tuning.baseline_learning_rates != []
+    assert (config.tuning.client_learning_rates, config.tuning.baseline_learning_rates) == ([], [])
     assert config.postprocess == []
 
 
@@ -50,7 +50,10 @@ def test_avec_scores_frames_and_post_processes(cohort: Cohort) -> None:
     assert not MASE2021.searches_delay
 
 
-@pytest.mark.parametrize("setting", ["data.target=frame", "data={window: 3}", "split.shuffle=true", "model.name=gru"])
+@pytest.mark.parametrize(
+    "setting",
+    ["data.target=frame", "data[target]=frame", "data={window: 3}", " split.shuffle =true", "model.name=gru"],
+)
 def test_what_a_protocol_fixes_is_refused(setting: str, cohort: Cohort) -> None:
     with pytest.raises(InputError, match="protocol mase2021 fixes"):
         MASE2021.configure(cohort, "lstm", [setting])
@@ -91,7 +94,7 @@ def test_another_gold_standard_is_refused(protocol: Protocol, fusion: str, cohor
 @pytest.mark.parametrize(
     ("request_", "said"),
     [
-        (Request(), "--protocol: expected one of mase2021, avec"),
+        (Request(), "--protocol: expected one of mase2021, avec, clips"),
         (Request("mase2021"), "--cohort"),
         (Request("mase2021", Path("none")), "no such cohort"),
         (Request("mase2021", Path("none"), ("lstm", "lstm")), "none twice"),

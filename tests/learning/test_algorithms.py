@@ -51,13 +51,16 @@ def staged(tmp_path: Path) -> StagedCohort:
     return staged_clients(tmp_path, WINDOWS)
 
 
-@pytest.mark.parametrize("loss", ["mse", "ccc"])
-@pytest.mark.parametrize("model", ["lstm", "gru"])
-def test_one_client_and_one_batch_is_a_centralised_step(tmp_path: Path, loss: str, model: str) -> None:
-    staged = staged_clients(tmp_path, {"P1": 5}, missing=0.1)
-    config, model_config = training(loss=loss), ModelConfig(model, units=5)
+@pytest.mark.parametrize(
+    ("model", "loss", "target"),
+    [("lstm", "mse", "frame"), ("gru", "ccc", "frame"), ("bilstm", "ccc", "window"), ("cnn_bigru", "mse", "window")],
+)
+def test_one_client_and_one_batch_is_a_centralised_step(tmp_path: Path, model: str, loss: str, target: str) -> None:
+    staged = staged_clients(tmp_path, {"P1": 5}, missing=0.1, target=target)
+    # Without dropout: its seeds are those of a round here, and of a pass there.
+    config, model_config = training(loss=loss), ModelConfig(model, units=5, dropout=0.0)
     process = build_federated_averaging(staged, model_config, config)
-    start = initial_weights(model_config, SHAPE, seed=3)
+    start = initial_weights(model_config, staged.shape, seed=3)
     federated = after(process, start, ["P1"])
     central = Trainer(staged, model_config, config).fit(start, ["P1"], 0, Budget(1, 1, 0), lambda w: 0.0)
     assert difference(federated, central) < 1e-6
@@ -136,6 +139,43 @@ def test_three_rounds_equal_those_of_tff_with_keras_layers(tmp_path: Path, name:
     found = after(build_federated_averaging(staged, model, config), start, list(WINDOWS), 3)
     assert difference(found, expected) < 1e-5
     assert difference(found, start) > 1e-2
+
+
+@pytest.mark.parametrize(
+    ("name", "dropout", "target"), [("gru", 0.0, "frame"), ("bilstm", 0.3, "window"), ("cnn_bilstm", 0.3, "window")]
+)
+def test_two_runs_are_identical_with_dropout_too(tmp_path: Path, name: str, dropout: float, target: str) -> None:
+    staged = staged_clients(tmp_path, WINDOWS, missing=0.2, target=target)
+    config, model = training(batch_size=2, local_epochs=2), ModelConfig(name, units=3, dropout=dropout)
+    start = initial_weights(model, staged.shape, seed=3)
+    first, again = (after(build_federated_averaging(staged, model, config), start, list(WINDOWS), 2) for _ in range(2))
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert difference(first, start) > 1e-3
+
+
+@pytest.mark.parametrize("weighting", ["windows", "uniform"])
+def test_a_client_without_windows_or_with_diverged_weights_counts_nothing(tmp_path: Path, weighting: str) -> None:
+    staged = staged_clients(tmp_path, {**WINDOWS, "P4": 2, "P5": 2})
+    np.full((20, FEATURES + len(LABELS)), np.nan, "<f4").tofile(tmp_path / "P4.f32")
+    sequence = staged.sequence("P5").numpy().copy()
+    sequence[:, FEATURES:] *= 1e38
+    sequence.tofile(tmp_path / "P5.f32")
+    process = build_federated_averaging(staged, MODEL, training(weighting=weighting, local_epochs=4))
+    alone = after(process, weights(), ["P5"])
+    assert difference(alone, weights()) == 0
+    assert difference(after(process, weights(), ["P4"]), weights()) == 0
+    assert (
+        difference(after(process, weights(), [*WINDOWS, "P4", "P5"]), after(process, weights(), list(WINDOWS))) < 1e-7
+    )
+    state = process.set_model_weights(process.initialize(), tff.learning.models.ModelWeights(weights(), []))
+    train = {
+        client: process.next(state, [training_key(client, 0)]).metrics["client_work"]["train"]
+        for client in ("P4", "P5")
+    }
+    assert (train["P4"]["num_examples"], train["P4"]["loss"]) == (0, 0)
+    assert train["P5"]["num_examples"] == 8
+    assert not np.isfinite(train["P5"]["loss"])
 
 
 def test_fedprox_pulls_clients_towards_the_server(staged: StagedCohort) -> None:

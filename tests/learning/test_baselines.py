@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,22 @@ def test_full_batches_equal_sgd_by_hand_also_when_padded(tmp_path: Path) -> None
     found = trainer.fit(start(), ["P1"], 0, Budget(4, 1, 0), lambda w: next(scores))
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_without_shuffling_windows_come_as_they_were_recorded(tmp_path: Path) -> None:
+    staged = staged_clients(tmp_path, {"P1": 3, "P2": 2})
+    cut = [staged.training_windows(client) for client in staged.clients]
+    features, labels = (np.concatenate(parts).astype(np.float64) for parts in zip(*cut, strict=True))
+    expected = start()
+    for first in (0, 2, 4, 0, 2, 4):
+        expected = numpy_lstm.sgd(expected, features[first : first + 2], labels[first : first + 2], 0.1, 1)
+    trainer, shuffling = (
+        Trainer(staged, MODEL, replace(TRAINING, batch_size=2, shuffle=shuffle)) for shuffle in (False, True)
+    )
+    found, shuffled = (t.fit(start(), ["P1", "P2"], 0, Budget(2, 2, 0), lambda w: 0.0) for t in (trainer, shuffling))
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    assert max(np.abs(a - b).max() for a, b in zip(found, shuffled, strict=True)) > 1e-5
 
 
 def test_best_weights_are_kept_and_patience_ends_training(tmp_path: Path) -> None:

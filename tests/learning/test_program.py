@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -46,6 +47,9 @@ class PeakEvaluation:
     def statistics(self, weights: list, clients: list[str]) -> list[SufficientStatistics]:
         offset = abs(float(weights[0][0]) - self.peak)
         return [SufficientStatistics.from_series(GOLD, GOLD + offset) for _ in clients]
+
+    def begin(self, weights: list, clients: list[str]) -> Callable[[], list[SufficientStatistics]]:
+        return lambda: self.statistics(weights, clients)
 
 
 class Memory:
@@ -106,6 +110,29 @@ def test_patience_counts_evaluations_and_the_last_round_is_always_evaluated() ->
     rows = Rows()
     program(peak=0.0, evaluate_every=2, patience=2).run(Memory(), rows)
     assert max(rows.rows) == 6
+
+
+def test_a_round_is_scored_while_the_next_one_trains() -> None:
+    events: list[str] = []
+
+    class Process(CountingProcess):
+        def next(self, state: dict, keys: list[str]) -> SimpleNamespace:
+            events.append(f"train {int(state['w'][0]) + 1}")
+            return super().next(state, keys)
+
+    class Beside(PeakEvaluation):
+        def begin(self, weights: list, clients: list[str]) -> Callable[[], list[SufficientStatistics]]:
+            number = int(weights[0][0])
+            events.append(f"begin {number}")
+            return lambda: (events.append(f"wait {number}"), self.statistics(weights, clients))[1]
+
+    training = TrainingConfig(rounds=3, patience=0)
+    weights = [np.zeros(1, np.float32)]
+    parts = (Process(), Beside(2.0), training, ("a",), ("d",), 1, weights)
+    FederatedProgram(*parts).run(Memory(), Rows())  # type: ignore[arg-type]
+    assert events == [
+        "train 1", "begin 1", "train 2", "begin 2", "wait 1", "train 3", "begin 3", "wait 2", "wait 3",
+    ]  # fmt: skip
 
 
 def test_without_patience_all_rounds_run() -> None:

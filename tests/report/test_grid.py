@@ -75,6 +75,13 @@ def test_the_terminal_says_synthetic_and_explains(records: list[dict]) -> None:
     captions = grid_captions(records, TEXT)
     assert len(captions) == 1
     assert "bidirectional networks may exceed it" in captions[0]
+    assert "7 test clients, 2 folds, 2 seeds;" in captions[0]
+    assert "Local-only: each training client's own model" in captions[0]
+    assert "With some constant series, counted as 0: mean predictor." in captions[0]
+    single = [record | {"folds": 1, "seeds": 1} for record in records]
+    assert "7 test clients, one split, 1 seed;" in grid_captions(single, TEXT)[0]
+    flat = [record | {"constant_clients": int(record["method"] == "federated")} for record in records]
+    assert "counted as 0: lstm federated, cnn_gru federated." in grid_captions(flat, TEXT)[0]
     real = [record | {"ceiling_mean": None, "ceiling_pooled": None} for record in records]
     assert "Ceiling" not in grid_captions(real, TEXT)[0]
 
@@ -111,3 +118,14 @@ def test_the_figure_is_deterministic_described_and_synthetic(records: list[dict]
     assert (tmp_path / "table.png").read_bytes().startswith(b"\x89PNG")
     real = GridText("mase2021", "Windows", "cohort", False)
     assert "SYNTHETIC" not in grid_figure([record | {"synthetic": False} for record in records], real)[0]
+
+
+def test_the_figure_does_without_methods_intervals_and_ceilings(records: list[dict]) -> None:
+    absent = {"ceiling_mean": None, "ceiling_pooled": None, "ccc_low": None, "ccc_high": None}
+    alone = [record | absent for record in records if record["method"] == "federated"]
+    svg, _ = grid_figure(alone, TEXT)
+    assert "federated" in svg
+    assert "local-only" not in svg
+    assert "ceiling (causal" not in svg
+    only = [record for record in records if record["method"] == "mean predictor"]
+    assert "SYNTHETIC" in grid_figure(only, TEXT)[0]

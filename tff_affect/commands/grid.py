@@ -14,7 +14,7 @@ from tff_affect.commands.shared import AsJson, Out, Processes, Quiet
 
 def grid(
     out: Out,
-    protocol: Annotated[str | None, typer.Option("--protocol", help="mase2021 or avec.")] = None,
+    protocol: Annotated[str | None, typer.Option("--protocol", help="mase2021, avec or clips.")] = None,
     cohort: Annotated[Path | None, typer.Option("--cohort", help="The cohort's folder.")] = None,
     variants: Annotated[
         str | None,

@@ -9,7 +9,7 @@ there the CCC loss, taken over a batch, rewards differences between people too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,12 +18,15 @@ import tensorflow as tf
 
 from tff_affect.client_data import StagedCohort
 from tff_affect.config import ModelConfig, TrainingConfig
-from tff_affect.errors import RunError
+from tff_affect.errors import DivergedError
 from tff_affect.learning.algorithms import build_optimizer
 from tff_affect.learning.local_training import LocalTraining, Trained
 from tff_affect.learning.sampling import derived_seed
 from tff_affect.metrics import SufficientStatistics
 from tff_affect.models.registry import Weights
+
+_Sequence = tuple[tf.Tensor, tf.Tensor, np.ndarray]
+_WINDOWS_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ class Trainer:
         Args:
             weights: Initial weights.
             clients: One client for local-only training, all training clients for centralised.
-            seed: Seed of the window order.
+            seed: Seed of window order and dropout.
             budget: When to stop.
             development_score: Higher is better; the best weights by this score are returned.
             on_pass: Called after each pass over the windows.
@@ -98,7 +101,7 @@ class Trainer:
             The best weights.
 
         Raises:
-            RunError: If training diverged before the first evaluation.
+            DivergedError: If training diverged before the first evaluation.
         """
         cut = [self._staged.training_windows(client) for client in clients]
         features, labels = (tf.concat(parts, axis=0) for parts in zip(*cut, strict=True))
@@ -107,7 +110,7 @@ class Trainer:
         best, best_score, stale = None, -np.inf, 0
         for number in range(1, budget.passes + 1):
             pass_seed = derived_seed(seed, "baseline", *clients, number)
-            order = np.random.default_rng(pass_seed).permutation(len(features)).astype(np.int32)
+            order = self._order(len(features), pass_seed)
             current, state, _ = self._pass(current, state, features, labels, order, np.int64(pass_seed))
             on_pass()
             if not all(np.isfinite(w).all() for w in current):
@@ -118,29 +121,55 @@ class Trainer:
                 if budget.patience and stale >= budget.patience:
                     break
         if best is None:
-            raise RunError("a baseline's training diverged; lower training.baseline_optimizer.learning_rate")
+            raise DivergedError("a baseline's training diverged; lower training.baseline_optimizer.learning_rate")
         return [w.numpy() for w in best]
 
+    def _order(self, windows: int, seed: int) -> np.ndarray:
+        shuffled = self._training.shuffle
+        order = np.random.default_rng(seed).permutation(windows) if shuffled else np.arange(windows)
+        return order.astype(np.int32)
+
     def predictions(self, weights: Weights, client: str) -> np.ndarray:
-        """Predictions on a client's whole sequence, ``[frames, dimension]``."""
-        windows, starts, gold = self._sequence(client)
-        predicted = self._forward([tf.constant(w, tf.float32) for w in weights], windows)
-        return self._staged.to_frames(predicted, starts, len(gold)).numpy()
+        """Predictions on a client's whole sequence, in the order of `StagedCohort.gold`."""
+        return self._predictions(weights, [client])[0]
 
     def statistics(self, weights: Weights, clients: Sequence[str]) -> list[SufficientStatistics]:
         """Each client's statistics, ``[dimension]``, in the order of ``clients``."""
-        return [
-            SufficientStatistics.from_series(self._sequence(client)[2], self.predictions(weights, client))
-            for client in clients
-        ]
+        gold = [self._sequence(client)[2] for client in clients]
+        predicted = self._predictions(weights, clients)
+        return [SufficientStatistics.from_series(g, p) for g, p in zip(gold, predicted, strict=True)]
 
-    def _read_sequence(self, client: str) -> tuple[tf.Tensor, tf.Tensor, np.ndarray]:
+    def _predictions(self, weights: Weights, clients: Sequence[str]) -> list[np.ndarray]:
+        """`predictions` of several clients. Short recordings share a call: a recurrence takes its time by frames."""
+        current = [tf.constant(w, tf.float32) for w in weights]
+        sequences = [self._sequence(client) for client in clients]
+        found: list[np.ndarray] = []
+        for group in _grouped(sequences):
+            predicted = self._forward(current, tf.concat([windows for windows, _, _ in group], axis=0))
+            parts = tf.split(predicted, [len(windows) for windows, _, _ in group])
+            for part, (_, starts, gold) in zip(parts, group, strict=True):
+                found.append(self._staged.to_frames(part, starts, len(gold)).numpy())
+        return found
+
+    def _read_sequence(self, client: str) -> _Sequence:
         """Windows, their first frames, and the gold standard."""
         features, _, starts = self._staged.windows(client)
         return features, starts, self._staged.gold(client)
 
 
+def _grouped(sequences: Sequence[_Sequence]) -> Iterator[list[_Sequence]]:
+    """Neighbours together, up to a number of windows whose activations are small beside the rest of the memory."""
+    group: list[_Sequence] = []
+    for sequence in sequences:
+        if group and sum(len(windows) for windows, _, _ in (*group, sequence)) > _WINDOWS_AT_ONCE:
+            yield group
+            group = []
+        group.append(sequence)
+    if group:
+        yield group
+
+
 def training_mean(staged: StagedCohort, clients: Sequence[str]) -> np.ndarray:
-    """Mean label of the training clients' valid frames, ``[dimension]``; what the mean predictor always says."""
+    """Mean of the training clients' valid targets, ``[dimension]``; what the mean predictor always says."""
     gold = np.concatenate([staged.gold(client) for client in clients])
     return np.nanmean(gold.astype(np.float64), axis=0)

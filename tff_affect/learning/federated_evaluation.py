@@ -1,12 +1,13 @@
 """Evaluation at the clients: each predicts its own sequence and returns sufficient statistics of CCC, PCC and RMSE.
 
-Overlapping windows are averaged back to frames first. The statistics of several clients merge into pooled measures that
-equal those of the concatenated predictions (`tff_affect.metrics`).
+Where frames have targets, overlapping windows are averaged back to frames first. The statistics of several clients
+merge into pooled measures that equal those of the concatenated predictions (`tff_affect.metrics`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ class FederatedEvaluation:
 
     def __init__(self, staged: StagedCohort, model: ModelConfig) -> None:
         self._statistics = _at_clients(staged, model, statistics_in_graph)
+        self._beside = ThreadPoolExecutor(1)
         self._predictions = _at_clients(staged, model, lambda gold, predicted: predicted)
 
     def statistics(self, weights: Weights, clients: Sequence[str]) -> list[SufficientStatistics]:
@@ -38,8 +40,19 @@ class FederatedEvaluation:
         arrays = self._statistics(_as_arguments(weights), list(clients)) if clients else []
         return [SufficientStatistics.from_array(array) for array in arrays]
 
+    def begin(self, weights: Weights, clients: Sequence[str]) -> Callable[[], list[SufficientStatistics]]:
+        """Begins `statistics` beside whatever else the worker does, and returns what waits for them."""
+        context = tff.framework.get_context_stack().current
+
+        def run() -> list[SufficientStatistics]:
+            # Contexts belong to threads.
+            with tff.framework.get_context_stack().install(context):
+                return self.statistics(weights, clients)
+
+        return self._beside.submit(run).result
+
     def predictions(self, weights: Weights, clients: Sequence[str]) -> list[np.ndarray]:
-        """Each client's predictions, ``[frames, dimension]``. Leaves the client: for simulations only."""
+        """Each client's predictions, in the order of `StagedCohort.gold`. Leaves the client: for simulations only."""
         return [np.asarray(p) for p in self._predictions(_as_arguments(weights), list(clients))] if clients else []
 
 

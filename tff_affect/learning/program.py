@@ -7,7 +7,7 @@ any checkpoint equals one that was never interrupted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -21,11 +21,18 @@ from tff_affect.metrics import SufficientStatistics
 from tff_affect.models.registry import Weights
 
 
-class Evaluation(Protocol):
+class Scoring(Protocol):
     """Scores weights at clients."""
 
     def statistics(self, weights: Weights, clients: Sequence[str]) -> list[SufficientStatistics]:
         """Each client's statistics, in the order of ``clients``."""
+
+
+class Evaluation(Scoring, Protocol):
+    """Scores weights while something else is computed."""
+
+    def begin(self, weights: Weights, clients: Sequence[str]) -> Callable[[], list[SufficientStatistics]]:
+        """Begins `statistics`, and returns what waits for them."""
 
 
 class StateStore(Protocol):
@@ -55,6 +62,16 @@ class RoundResult:
     windows: int
     loss: float
     development: dict[str, SufficientStatistics] | None = None
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """A round whose training is done and whose evaluation, if it has one, is under way."""
+
+    learning: Any
+    result: RoundResult
+    weights: list[np.ndarray] | None = None
+    statistics: Callable[[], list[SufficientStatistics]] | None = None
 
 
 class Observer(Protocol):
@@ -100,14 +117,19 @@ class FederatedProgram:
         if loaded is not None:
             state, start = loaded
         observer.resume_after(start)
+        before: _Trained | None = None
         for number in range(start + 1, self.training.rounds + 1):
-            if self._finished(state):
+            if before is None and self._finished(state):
                 break
-            state, result = self._round(state, number)
-            observer.observe(result)
-            last = number == self.training.rounds or self._finished(state)
-            if last or number % self.training.checkpoint_every == 0:
-                checkpoints.save(state, number)
+            # The round before is scored meanwhile. If that ends training, this round came too late and is dropped.
+            trained = self._train(before.learning if before else state["learning"], number)
+            if before is not None:
+                state, before = self._close(state, before, checkpoints, observer), None
+                if self._finished(state):
+                    break
+            before = trained
+        if before is not None:
+            state = self._close(state, before, checkpoints, observer)
         return [np.asarray(w) for w in state["best_weights"]], int(state["best_round"])
 
     def _initial_state(self) -> dict[str, Any]:
@@ -126,19 +148,31 @@ class FederatedProgram:
     def _finished(self, state: dict[str, Any]) -> bool:
         return bool(self.training.patience) and int(state["stale"]) >= self.training.patience
 
-    def _round(self, state: dict[str, Any], number: int) -> tuple[dict[str, Any], RoundResult]:
+    def _train(self, learning: Any, number: int) -> _Trained:
         cohort = round_cohort(self.clients, self.training.clients_per_round, self.seed, number)
         keys = [training_key(c, derived_seed(self.seed, "window order", number, c)) for c in cohort]
-        output = self.process.next(state["learning"], keys)
+        output = self.process.next(learning, keys)
         metrics = output.metrics["client_work"]["train"]
         result = RoundResult(number, cohort, int(metrics["num_examples"]), float(metrics["loss"]))
-        state = {**state, "learning": output.state}
-        if number % self.training.evaluate_every == 0 or number == self.training.rounds:
-            weights = [np.asarray(w) for w in self.process.get_model_weights(output.state).trainable]
-            statistics = self.evaluation.statistics(weights, self.development)
+        if number % self.training.evaluate_every and number != self.training.rounds:
+            return _Trained(output.state, result)
+        weights = [np.asarray(w) for w in self.process.get_model_weights(output.state).trainable]
+        return _Trained(output.state, result, weights, self.evaluation.begin(weights, self.development))
+
+    def _close(
+        self, state: dict[str, Any], trained: _Trained, checkpoints: StateStore, observer: Observer
+    ) -> dict[str, Any]:
+        """The state after a round, once its scores are there; they are observed and, where it is time, saved."""
+        state, result = {**state, "learning": trained.learning}, trained.result
+        if trained.weights is not None and trained.statistics is not None:
+            statistics = trained.statistics()
             result = replace(result, development=dict(zip(self.development, statistics, strict=True)))
-            state = _with_score(state, weights, number, development_score(statistics))
-        return state, result
+            state = _with_score(state, trained.weights, result.number, development_score(statistics))
+        observer.observe(result)
+        last = result.number == self.training.rounds or self._finished(state)
+        if last or result.number % self.training.checkpoint_every == 0:
+            checkpoints.save(state, result.number)
+        return state
 
 
 def _with_score(state: dict[str, Any], weights: Weights, number: int, score: float) -> dict[str, Any]:

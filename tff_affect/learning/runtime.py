@@ -72,6 +72,7 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._stub: tff.framework.RemoteExecutorGrpcStub | None = None
         self._starts = 0
+        self._closed = False
 
     @property
     def pid(self) -> int | None:
@@ -82,8 +83,10 @@ class Worker:
         """A stub that answers; the worker is started, or started again if it died.
 
         Raises:
-            RunError: If the worker does not answer in time, or died too often.
+            RunError: If the worker does not answer in time, died too often, or was closed.
         """
+        if self._closed:
+            raise RunError("the runtime of TensorFlow Federated has ended")
         if self._stub is None or self._process is None or self._process.poll() is not None:
             self.stop()
             if self._starts > self._config.restarts:
@@ -128,6 +131,11 @@ class Worker:
                 )
             time.sleep(0.02)
 
+    def close(self) -> None:
+        """Stops the worker for good: what still waits for it in another thread does not start it again."""
+        self._closed = True
+        self.stop()
+
     def stop(self) -> None:
         """Stops the worker and waits until it is gone."""
         process, self._process, self._stub = self._process, None, None
@@ -166,7 +174,7 @@ def local_runtime(config: RuntimeConfig | None = None) -> Iterator[Worker]:
     except (grpc.RpcError, tf.errors.OpError) as error:
         raise RunError(f"a computation failed: {_reason(error)}; mend that and resume") from error
     finally:
-        worker.stop()
+        worker.close()
 
 
 def _reason(error: Exception) -> str:

@@ -14,6 +14,10 @@ import tensorflow as tf
 
 from tff_affect.models import recurrences
 
+# Compared as functions: somebody's own may have the name of one of Keras's.
+_TANH = (tf.keras.activations.tanh, tf.tanh)
+_SIGMOID = (tf.keras.activations.sigmoid, tf.sigmoid)
+
 
 class _Order(NamedTuple):
     """Where the frames of masked windows are while a recurrence runs.
@@ -75,14 +79,18 @@ class _FastRecurrent:
     """What the three layers share; each says in `_standard` when and in `_run` how it is fast."""
 
     def build_from_config(self, config: dict[str, Any]) -> None:
-        """Builds a loaded layer; Keras hands recurrent layers a list, which means several inputs to them."""
-        self.build(tuple(config["input_shape"]))  # type: ignore[attr-defined]
+        """Builds a loaded layer: from one shape, or a list of the shapes of input and initial states.
+
+        JSON knows no tuples: one shape comes as a list, too, which means several inputs to Keras's recurrent layers.
+        """
+        shape = config["input_shape"]
+        self.build(tuple(shape[0] if isinstance(shape[0], list | tuple) else shape))  # type: ignore[attr-defined]
 
     def call(
         self, sequences: Any, mask: Any = None, training: bool | None = None, initial_state: Any = None
     ) -> tf.Tensor | list[tf.Tensor]:
         """As the Keras layer: ``[batch, time, feature]`` to outputs, and states where they are wanted."""
-        if not self._is_fast(sequences):
+        if not self._is_fast(sequences[0] if isinstance(sequences, list | tuple) else sequences):
             return super().call(sequences, mask=mask, training=training, initial_state=initial_state)  # type: ignore[misc]
         sequences, initial_state, _ = self._process_inputs(sequences, initial_state, None)  # type: ignore[attr-defined]
         mask = mask[0] if isinstance(mask, list) else mask
@@ -91,7 +99,9 @@ class _FastRecurrent:
             mask = None if mask is None else tf.reverse(mask, [1])
         order = None if mask is None else _Order.of(tf.cast(mask, tf.bool))
         x = _transposed(sequences) if order is None else order.time_major(sequences)
-        x = tf.ensure_shape(x, [sequences.shape[1], sequences.shape[0], sequences.shape[2]])
+        # A batch size that only the initial state knows is that of the frames too: loops want shapes that stay.
+        batch = tf.TensorShape(sequences.shape[:1]).merge_with(initial_state[0].shape[:1])[0]
+        x = tf.ensure_shape(x, [sequences.shape[1], batch, sequences.shape[2]])
         return self._results(self._run(x, initial_state), order, initial_state)
 
     def _is_fast(self, sequences: Any) -> bool:
@@ -100,9 +110,9 @@ class _FastRecurrent:
         options = (self.stateful, self.unroll, self.time_major, self.dropout, self.recurrent_dropout)  # type: ignore[attr-defined]
         return bool(known) and self.use_bias and not any(options) and self._standard()  # type: ignore[attr-defined]
 
-    def _activated(self, **names: str) -> bool:
-        """Whether the activations have these names."""
-        return all(tf.keras.activations.serialize(getattr(self, a)) == name for a, name in names.items())
+    def _gated(self) -> bool:
+        """Whether activations are those of `recurrences.lstm` and `recurrences.gru`."""
+        return self.activation in _TANH and self.recurrent_activation in _SIGMOID  # type: ignore[attr-defined]
 
     def _standard(self) -> bool:
         raise NotImplementedError
@@ -139,7 +149,7 @@ class FastLSTM(_FastRecurrent, tf.keras.layers.LSTM):
     """`tf.keras.layers.LSTM` over `recurrences.lstm`."""
 
     def _standard(self) -> bool:
-        return self._activated(activation="tanh", recurrent_activation="sigmoid")
+        return self._gated()
 
     def _run(self, x: tf.Tensor, initial_state: list[tf.Tensor]) -> tuple[tf.Tensor, ...]:
         h0, c0 = initial_state
@@ -151,7 +161,7 @@ class FastGRU(_FastRecurrent, tf.keras.layers.GRU):
     """`tf.keras.layers.GRU` over `recurrences.gru`."""
 
     def _standard(self) -> bool:
-        return self.reset_after and self._activated(activation="tanh", recurrent_activation="sigmoid")
+        return bool(self.reset_after) and self._gated()
 
     def _run(self, x: tf.Tensor, initial_state: list[tf.Tensor]) -> tuple[tf.Tensor, ...]:
         return (recurrences.gru(x, *initial_state, *self._weights()),)
@@ -162,7 +172,7 @@ class FastSimpleRNN(_FastRecurrent, tf.keras.layers.SimpleRNN):
     """`tf.keras.layers.SimpleRNN` over `recurrences.simple`."""
 
     def _standard(self) -> bool:
-        return self._activated(activation="tanh")
+        return self.activation in _TANH
 
     def _run(self, x: tf.Tensor, initial_state: list[tf.Tensor]) -> tuple[tf.Tensor, ...]:
         return (recurrences.simple(x, *initial_state, *self._weights()),)

@@ -5,9 +5,11 @@ the previous frame is done for all frames at once: input products before the loo
 backward loop, all weight gradients in one matrix product after it. Going back, a loop carries the gradient of the state
 alone. The loops are unrolled by chunks. LSTM's forward pass is TensorFlow's fused block kernel.
 
-Sequences are time-major, ``[time, batch, feature]``. Weights have the layout of Keras. For float32 on a CPU, with or
-without XLA; the derivatives are checked against float64 in the tests. Equations: Hochreiter and Schmidhuber 1997 with
-forget gate (Gers et al. 2000); Cho et al. 2014 in Keras's ``reset_after`` form; Elman 1990.
+Sequences are time-major, ``[time, batch, feature]``. Weights have the layout of Keras. For float32 on a CPU; LSTM's
+kernels have no XLA form and no second derivatives. The first ones are checked against float64 in the tests.
+
+Equations: Hochreiter and Schmidhuber 1997 with forget gate (Gers et al. 2000); Cho et al. 2014 in Keras's
+``reset_after`` form; Elman 1990.
 """
 
 from __future__ import annotations

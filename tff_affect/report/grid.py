@@ -23,12 +23,13 @@ from tff_affect.atomic import replace_text
 from tff_affect.errors import InputError
 from tff_affect.evaluation.grid import fold_spread
 from tff_affect.evaluation.per_client import summarise
-from tff_affect.report.tables import ABSENT, SYNTHETIC, group_heading, headline_records, interval, number
+from tff_affect.report.tables import ABSENT, SYNTHETIC, counted, group_heading, headline_records, interval, number
 
 TABLE_CSV, TABLE_TEX = "table.csv", "table.tex"
 COLUMNS = (
     "protocol", "variant", "method", "kind", "dimension", "ccc_mean", "ccc_sd_folds", "ccc_sd_seeds", "ccc_low",
-    "ccc_high", "ccc_pooled", "ceiling_mean", "ceiling_pooled", "clients", "seeds", "folds", "synthetic",
+    "ccc_high", "ccc_pooled", "ceiling_mean", "ceiling_pooled", "clients", "constant_clients",
+    "seeds", "folds", "synthetic",
 )  # fmt: skip
 Record = Mapping[str, Any]
 _LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
@@ -118,12 +119,16 @@ def table_groups(records: Sequence[Record]) -> Iterator[tuple[str, str, list[Rec
 def grid_caption(records: Sequence[Record], text: GridText) -> str:
     """What the numbers rest on, and what each column means."""
     first = records[0]
-    counts = f"{first['clients']} test clients, {first['folds']} folds, {first['seeds']} seeds"
+    folds = counted(first["folds"], "fold") if first["folds"] > 1 else "one split"
+    counts = f"{counted(first['clients'], 'test client')}, {folds}, {counted(first['seeds'], 'seed')}"
     caption = (
         f"{text.title}. {counts}; no test client took part in training. CCC: mean over test clients with its 95 % "
         "bootstrap interval over clients; SD: of the mean CCC over folds, and over seeds; pooled: the CCC of all test "
         "clients' values together."
     )
+    if any(record["method"] == "local-only" for record in records):
+        caption += " Local-only: each training client's own model, applied to every test client, averaged."
+    caption += _constants(records)
     if any(record["ceiling_mean"] is not None for record in records):
         caption += (
             " Ceiling: the best causal linear filter that knows the test client's own generative parameters "
@@ -134,6 +139,13 @@ def grid_caption(records: Sequence[Record], text: GridText) -> str:
         caption += " Post-processed: after a chain fitted on development clients; not to be compared with numbers"
         caption += " that are not."
     return " ".join((caption, *text.notes))
+
+
+def _constants(records: Sequence[Record]) -> str:
+    """Which numbers hold zeros of constant series; the mean predictor's do for every variant."""
+    flagged = [record for record in records if record["constant_clients"]]
+    own = [r["method"] if r["method"] == "mean predictor" else f"{r['variant']} {r['method']}" for r in flagged]
+    return f" With some constant series, counted as 0: {', '.join(dict.fromkeys(own))}." if own else ""
 
 
 def grid_captions(records: Sequence[Record], text: GridText) -> list[str]:

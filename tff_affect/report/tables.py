@@ -127,11 +127,11 @@ def headline_caption(records: Sequence[Mapping[str, Any]], protocol: str = PROTO
     """What the numbers rest on: test clients, seeds, folds, protocol, and what each column means."""
     clients = sorted({int(record["clients"]) for record in records})
     counts = [
-        _count("-".join(map(str, dict.fromkeys((clients[0], clients[-1])))), "test client"),
-        _count(str(max(record["seeds"] for record in records)), "seed"),
+        counted("-".join(map(str, dict.fromkeys((clients[0], clients[-1])))), "test client"),
+        counted(max(record["seeds"] for record in records), "seed"),
     ]
     folds = max(record["folds"] for record in records)
-    counts.append(_count(str(folds), "fold") if folds > 1 else "one split")
+    counts.append(counted(folds, "fold") if folds > 1 else "one split")
     text = (
         f"{', '.join(counts)}; {protocol}. Per client: mean over test clients, with a 95 % bootstrap interval over "
         "clients. Pooled: all frames of all test clients together. Local-only: each training client's own model, "
@@ -149,8 +149,9 @@ def headline_caption(records: Sequence[Mapping[str, Any]], protocol: str = PROTO
     return text
 
 
-def _count(number_text: str, noun: str) -> str:
-    return f"{number_text} {noun}" if number_text == "1" else f"{number_text} {noun}s"
+def counted(number_of: int | str, noun: str) -> str:
+    """A number with its noun, in the plural unless it is 1."""
+    return f"{number_of} {noun}" if str(number_of) == "1" else f"{number_of} {noun}s"
 
 
 def headline_table(summary: pd.DataFrame, synthetic: bool, name: str = "", protocol: str = PROTOCOL) -> Table:
