@@ -13,6 +13,7 @@ from tff_affect.cohort import Cohort
 from tff_affect.config import StudyConfig, save_config
 from tff_affect.errors import InputError
 from tff_affect.learning.runtime import local_runtime
+from tff_affect.models.registry import architecture
 from tff_affect.parallel_runs import Assignment, resolved_processes, run_in_parallel
 from tff_affect.planned_runs import Ceiling, DelayOf, PlannedRun, StagingRooms, plan_runs, results_of, runs_left
 from tff_affect.progress import Progress
@@ -59,6 +60,8 @@ def run_study(
     processes = resolved_processes(processes)
     if not cohort.manifest.labels:
         raise InputError("the cohort has no labels to learn; convert its source with --labels", file=cohort.path)
+    # What the registry refuses is said before anything is written.
+    architecture(config.model).resolve(config.model)
     facts = _facts(config, cohort)
     _check_folder(folder, facts, resume)
     delays = _delays(folder, splits, delay_of)
