@@ -93,10 +93,10 @@ class Run:
         with self._task("local-only", len(self.split.train)) as task:
             for client in self.split.train:
                 weights = self._fitting.baseline("local-only", client, [client])
-                tested = self._predicted(weights, self.split.test)
+                tested = self.learners.trainer.predictions(weights, self.split.test)
                 rows += self._rows("local-only", "measured", client, self._statistics(tested))
                 if self.config.postprocess:
-                    chains[client] = self._chain(self._predicted(weights, self.split.development))
+                    chains[client] = self._chain(self.learners.trainer.predictions(weights, self.split.development))
                     rows += self._post_processed("local-only", client, chains[client], tested)
                 task.advance()
         self._write_chains("local-only", chains)
@@ -106,11 +106,11 @@ class Run:
         with self._task("centralised", self._fitting.baseline_passes) as task:
             weights = self._fitting.baseline("centralised", "", self.split.train, task.advance)
         self.folder.write_weights("centralised", weights)
-        tested = self._predicted(weights, self.split.test)
+        tested = self.learners.trainer.predictions(weights, self.split.test)
         self._write_predictions("centralised", tested)
         rows = self._rows("centralised", "measured", "", self._statistics(tested))
         if self.config.postprocess:
-            developed = self._predicted(weights, self.split.development)
+            developed = self.learners.trainer.predictions(weights, self.split.development)
             rows += self._fitted_and_post_processed("centralised", developed, tested)
         return rows
 
@@ -134,9 +134,6 @@ class Run:
             developed = evaluation.predictions(weights, self.split.development)
             rows += self._fitted_and_post_processed("federated", developed, tested)
         return rows
-
-    def _predicted(self, weights: Sequence[np.ndarray], clients: Sequence[str]) -> Predictions:
-        return [self.learners.trainer.predictions(weights, client) for client in clients]
 
     def _statistics(self, predictions: Predictions) -> list[SufficientStatistics]:
         """Statistics of the test clients' predictions."""

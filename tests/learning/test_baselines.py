@@ -63,7 +63,7 @@ def test_best_weights_are_kept_and_patience_ends_training(tmp_path: Path) -> Non
 
 def test_predictions_average_overlapping_windows(tmp_path: Path) -> None:
     staged = staged_clients(tmp_path, {"P1": 2}, hop=5, extra_frames=2)
-    found = Trainer(staged, MODEL, TRAINING).predictions(start(), "P1")
+    found = Trainer(staged, MODEL, TRAINING).predictions(start(), ["P1"])[0]
     sequence = staged.sequence("P1").numpy()
     total, count = np.zeros((22, 2)), np.zeros((22, 1))
     for first in (0, 5, 10, 15):

@@ -20,7 +20,7 @@ import tensorflow_federated as tff
 
 from tff_affect.client_data import StagedCohort
 from tff_affect.config import ModelConfig, OptimizerConfig, TrainingConfig
-from tff_affect.learning.local_training import LocalTraining
+from tff_affect.learning.local_training import LocalTraining, Network
 from tff_affect.learning.proximal import ProximalOptimizer
 
 
@@ -45,7 +45,7 @@ def build_client_optimizer(training: TrainingConfig) -> tff.learning.optimizers.
 def model_type(staged: StagedCohort, model: ModelConfig) -> tff.Type:
     """Type of a model's weights, trainable ones in Keras order; the zoo has no others."""
     with tf.Graph().as_default():
-        specs = LocalTraining(model, staged.shape, "mse", build_optimizer(OptimizerConfig("sgd", 1.0))).weight_specs
+        specs = Network(model, staged.shape).weight_specs
     trainable = [tff.TensorType(s.dtype.as_numpy_dtype, s.shape.as_list()) for s in specs]
     return tff.to_type(tff.learning.models.ModelWeights(trainable, non_trainable=[]))
 
@@ -64,7 +64,7 @@ def client_update(staged: StagedCohort, model: ModelConfig, training: TrainingCo
     @tf.function(autograph=False)
     def update(sent: Any, key: tf.Tensor) -> OrderedDict:
         with tf.init_scope():
-            local = LocalTraining(model, staged.shape, training.loss, optimizer)
+            local = LocalTraining(Network(model, staged.shape), training.loss, optimizer)
         batches = staged.training_batches(key, training.local_epochs, training.shuffle)
         start = list(sent.trainable)
         done = local.passes(
@@ -93,7 +93,8 @@ def build_federated_averaging(
     produced where its file is. Update, weight and metrics of a client travel together, in one sum: each computation
     more per client costs as much as a step of a small network.
     """
-    update, weights = client_update(staged, model, training), model_type(staged, model)
+    update = client_update(staged, model, training)
+    weights = update.type_signature.parameter[0]
     distributor = tff.learning.templates.build_broadcast_process(weights)
     aggregator = tff.aggregators.SumFactory().create(update.type_signature.result)
     finalizer = tff.learning.templates.build_apply_optimizer_finalizer(

@@ -20,7 +20,7 @@ from tff_affect.client_data import StagedCohort
 from tff_affect.config import ModelConfig, TrainingConfig
 from tff_affect.errors import DivergedError
 from tff_affect.learning.algorithms import build_optimizer
-from tff_affect.learning.local_training import LocalTraining, Trained
+from tff_affect.learning.local_training import LocalTraining, Network, Trained
 from tff_affect.learning.sampling import derived_seed
 from tff_affect.metrics import SufficientStatistics
 from tff_affect.models.registry import Weights
@@ -62,14 +62,15 @@ class Trainer:
         self._staged = staged
         self._training = training
         optimizer = build_optimizer(training.baseline_optimizer or training.client_optimizer)
-        self._local = LocalTraining(model, staged.shape, training.loss, optimizer)
+        network = Network(model, staged.shape)
+        self._local = LocalTraining(network, training.loss, optimizer)
         self._sequence = lru_cache(maxsize=64)(self._read_sequence)
         features, labels = staged.window_spec
-        weights = self._local.weight_specs
+        weights = network.weight_specs
         state = tf.nest.map_structure(lambda s: tf.TensorSpec(s.shape, s.dtype), self._local.initial_optimizer())
         order, seed = tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.int64)
         self._pass = tf.function(self._one_pass, [weights, state, features, labels, order, seed], autograph=False)
-        self._forward = tf.function(self._local.predict, [weights, features], autograph=False)
+        self._forward = tf.function(network.predict, [weights, features], autograph=False)
 
     def _one_pass(
         self, weights: list, state: object, features: tf.Tensor, labels: tf.Tensor, order: tf.Tensor, seed: tf.Tensor
@@ -129,18 +130,14 @@ class Trainer:
         order = np.random.default_rng(seed).permutation(windows) if shuffled else np.arange(windows)
         return order.astype(np.int32)
 
-    def predictions(self, weights: Weights, client: str) -> np.ndarray:
-        """Predictions on a client's whole sequence, in the order of `StagedCohort.gold`."""
-        return self._predictions(weights, [client])[0]
-
     def statistics(self, weights: Weights, clients: Sequence[str]) -> list[SufficientStatistics]:
         """Each client's statistics, ``[dimension]``, in the order of ``clients``."""
         gold = [self._sequence(client)[2] for client in clients]
-        predicted = self._predictions(weights, clients)
+        predicted = self.predictions(weights, clients)
         return [SufficientStatistics.from_series(g, p) for g, p in zip(gold, predicted, strict=True)]
 
-    def _predictions(self, weights: Weights, clients: Sequence[str]) -> list[np.ndarray]:
-        """`predictions` of several clients. Short recordings share a call: a recurrence takes its time by frames."""
+    def predictions(self, weights: Weights, clients: Sequence[str]) -> list[np.ndarray]:
+        """Predictions on each client's whole sequence, in the order of `StagedCohort.gold`."""
         current = [tf.constant(w, tf.float32) for w in weights]
         sequences = [self._sequence(client) for client in clients]
         found: list[np.ndarray] = []
@@ -158,7 +155,7 @@ class Trainer:
 
 
 def _grouped(sequences: Sequence[_Sequence]) -> Iterator[list[_Sequence]]:
-    """Neighbours together, up to a number of windows whose activations are small beside the rest of the memory."""
+    """Neighbours together, since a recurrence takes its time by frames, but not more than memory bears."""
     group: list[_Sequence] = []
     for sequence in sequences:
         if group and sum(len(windows) for windows, _, _ in (*group, sequence)) > _WINDOWS_AT_ONCE:

@@ -15,9 +15,9 @@ import tensorflow as tf
 import tensorflow_federated as tff
 
 from tff_affect.client_data import StagedCohort
-from tff_affect.config import ModelConfig, OptimizerConfig
-from tff_affect.learning.algorithms import build_optimizer, model_type
-from tff_affect.learning.local_training import LocalTraining
+from tff_affect.config import ModelConfig
+from tff_affect.learning.algorithms import model_type
+from tff_affect.learning.local_training import Network
 from tff_affect.metrics import SufficientStatistics, statistics_in_graph
 from tff_affect.models.registry import Weights
 
@@ -31,9 +31,10 @@ class FederatedEvaluation:
     """
 
     def __init__(self, staged: StagedCohort, model: ModelConfig) -> None:
-        self._statistics = _at_clients(staged, model, statistics_in_graph)
+        sent = model_type(staged, model)
+        self._statistics = _at_clients(staged, model, sent, statistics_in_graph)
         self._beside = ThreadPoolExecutor(1)
-        self._predictions = _at_clients(staged, model, lambda gold, predicted: predicted)
+        self._predictions = _at_clients(staged, model, sent, lambda gold, predicted: predicted)
 
     def statistics(self, weights: Weights, clients: Sequence[str]) -> list[SufficientStatistics]:
         """Each client's statistics, in the order of ``clients``; ``[dimension]`` each."""
@@ -61,19 +62,18 @@ def _as_arguments(weights: Weights) -> tff.learning.models.ModelWeights:
 
 
 def _at_clients(
-    staged: StagedCohort, model: ModelConfig, result: Callable[[tf.Tensor, tf.Tensor], Any]
+    staged: StagedCohort, model: ModelConfig, weights_type: tff.Type, result: Callable[[tf.Tensor, tf.Tensor], Any]
 ) -> tff.Computation:
     """``(<weights@SERVER, {str}@CLIENTS> -> {result(gold, predicted)}@CLIENTS)``."""
-    weights_type = model_type(staged, model)
 
     @tff.tensorflow.computation(weights_type, np.str_)
     @tf.function(autograph=False)
     def at_client(sent: Any, client: tf.Tensor) -> Any:
         with tf.init_scope():
-            local = LocalTraining(model, staged.shape, "mse", build_optimizer(OptimizerConfig("sgd", 1.0)))
+            network = Network(model, staged.shape)
         features, _, starts = staged.windows(client)
         gold = staged.gold_in_graph(client)
-        predicted = staged.to_frames(local.predict(list(sent.trainable), features), starts, tf.shape(gold)[0])
+        predicted = staged.to_frames(network.predict(list(sent.trainable), features), starts, tf.shape(gold)[0])
         return result(gold, predicted)
 
     @tff.federated_computation(tff.FederatedType(weights_type, tff.SERVER), tff.FederatedType(np.str_, tff.CLIENTS))

@@ -34,49 +34,66 @@ class Trained(NamedTuple):
     loss: tf.Tensor
 
 
-class LocalTraining:
-    """Trains one network on windows that are given as tensors.
+class Network:
+    """A network that is given its weights with every use.
 
     Args:
         model: The network; made where this is made, so make it where its variables belong.
         shape: Of one window.
-        loss: Name of the loss.
-        optimizer: Takes the steps.
     """
 
-    def __init__(
-        self, model: ModelConfig, shape: WindowShape, loss: str, optimizer: tff.learning.optimizers.Optimizer
-    ) -> None:
+    def __init__(self, model: ModelConfig, shape: WindowShape) -> None:
         # What a graph assigns before each use needs no initial values, and orthogonal ones are costly to draw.
         with tf.variable_creator_scope(_zeros):
             self._model = build_model(model, shape)
-        self._loss = build_loss(loss)
-        self._optimizer = optimizer
 
     @property
     def weight_specs(self) -> list[tf.TensorSpec]:
-        """Types of the trainable weights."""
+        """Types of the trainable weights, in Keras order."""
         return [tf.TensorSpec(v.shape, v.dtype) for v in self._model.trainable_variables]
-
-    def initial_optimizer(self) -> Any:
-        """The optimizer's state before the first step."""
-        return tf.nest.map_structure(tf.convert_to_tensor, self._optimizer.initialize(self.weight_specs))
 
     def predict(self, weights: Tensors, features: tf.Tensor) -> tf.Tensor:
         """``[batch, targets, dimension]`` from ``[batch, time, feature]``."""
         self._assign(weights)
         return self._model(features, training=False)
 
-    def step(
-        self, weights: Tensors, optimizer: Any, features: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor
-    ) -> Trained:
-        """One step on one batch; ``seed`` is that of its dropout."""
+    def gradients(
+        self, loss: tf.keras.losses.Loss, weights: Tensors, features: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor
+    ) -> tuple[tf.Tensor, Tensors]:
+        """The loss of a batch and its gradients; ``seed`` is that of dropout."""
         self._assign(weights)
         variables = self._model.trainable_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape, dropout_seed(seed):
             tape.watch(variables)
-            loss = self._loss(labels, self._model(features, training=True))
-        gradients = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+            value = loss(labels, self._model(features, training=True))
+        return value, tape.gradient(value, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+    def _assign(self, weights: Tensors) -> None:
+        for variable, weight in zip(self._model.trainable_variables, weights, strict=True):
+            variable.assign(weight)
+
+
+class LocalTraining:
+    """Trains a network on windows that are given as tensors.
+
+    Args:
+        network: The network.
+        loss: Name of the loss.
+        optimizer: Takes the steps.
+    """
+
+    def __init__(self, network: Network, loss: str, optimizer: tff.learning.optimizers.Optimizer) -> None:
+        self._network, self._loss, self._optimizer = network, build_loss(loss), optimizer
+
+    def initial_optimizer(self) -> Any:
+        """The optimizer's state before the first step."""
+        return tf.nest.map_structure(tf.convert_to_tensor, self._optimizer.initialize(self._network.weight_specs))
+
+    def step(
+        self, weights: Tensors, optimizer: Any, features: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor
+    ) -> Trained:
+        """One step on one batch; ``seed`` is that of its dropout."""
+        loss, gradients = self._network.gradients(self._loss, weights, features, labels, seed)
         optimizer, new_weights = self._optimizer.next(optimizer, weights, gradients)
         return Trained(list(new_weights), optimizer, loss)
 
@@ -114,10 +131,6 @@ class LocalTraining:
             lambda number, *_: number < steps, body, (0, (list(weights), optimizer), 0.0), parallel_iterations=1
         )
         return Trained(weights, optimizer, tf.math.divide_no_nan(total, tf.cast(tf.size(order), tf.float32)))
-
-    def _assign(self, weights: Tensors) -> None:
-        for variable, weight in zip(self._model.trainable_variables, weights, strict=True):
-            variable.assign(weight)
 
 
 def _zeros(create: Callable[..., tf.Variable], **arguments: Any) -> tf.Variable:
