@@ -8,7 +8,7 @@ from pathlib import Path
 from data_prep.synthetic import write_synthetic_cohort
 from data_prep.synthetic_model import SyntheticConfig
 from experiments.train import Outcome, train
-from tff_affect.config import load_config
+from tff_affect.config_file import load_config
 from tff_affect.errors import InputError
 from tff_affect.progress import Progress
 

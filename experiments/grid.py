@@ -145,7 +145,7 @@ def _finished(study: Path, config: StudyConfig, splits: Sequence[Split]) -> bool
     """Whether all runs of a study are done; a summary alone is also written of a part of them."""
     if not (study / SUMMARY).is_file():
         return False
-    from tff_affect.planned_runs import plan_runs, runs_left
+    from tff_affect.runs.planned import plan_runs, runs_left
 
     return not runs_left(study, config, plan_runs(config, splits))
 

@@ -9,7 +9,8 @@ from importlib import resources
 
 from data_prep.labels.gold_standard import FUSIONS
 from tff_affect.cohort import MANIFEST, Cohort
-from tff_affect.config import StudyConfig, load_config
+from tff_affect.config import StudyConfig
+from tff_affect.config_file import load_config
 from tff_affect.errors import InputError
 
 _AS_CENTRED = "as distributed, CCC-centred"

@@ -16,7 +16,8 @@ from experiments.mase2021_protocol import MASE2021
 from experiments.protocol import Protocol
 from experiments.protocol_data import delay_of
 from tff_affect.cohort import Cohort
-from tff_affect.config import StudyConfig, load_config
+from tff_affect.config import StudyConfig
+from tff_affect.config_file import load_config
 from tff_affect.errors import InputError
 from tff_affect.progress import Progress
 from tff_affect.run_folder import CONFIG

@@ -69,7 +69,7 @@ def train(
     # TensorFlow is imported here: what is wrong with the cohort is said first, and fast.
     cohort = Cohort.open(config.data.cohort)
     splits = make_splits(cohort, config.split)
-    from tff_affect.study import run_study
+    from tff_affect.runs.study import run_study
 
     run_study(config, cohort, splits, folder, resume, progress, ceiling_of(cohort, config.data), processes, delay_of)
     manifest = cohort.manifest

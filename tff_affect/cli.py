@@ -119,7 +119,7 @@ def train(
     Example: tff-affect train runs/mine --cohort cohorts/mine --folds 5 --seeds 3 -o training.rounds=50
     """
     from experiments.train import train as run
-    from tff_affect.config import load_config
+    from tff_affect.config_file import load_config
     from tff_affect.progress import make_progress
 
     settings = list(override or [])
@@ -157,7 +157,7 @@ def split(
     from dataclasses import asdict
 
     from tff_affect.cohort import Cohort
-    from tff_affect.config import load_config
+    from tff_affect.config_file import load_config
     from tff_affect.splits import make_splits
 
     config = load_config(None, override, cohort)

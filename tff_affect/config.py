@@ -1,17 +1,14 @@
 """The frozen, validated configuration of a run.
 
-One object describes a whole study and is written, resolved, into its folder. It is made from YAML and dotted overrides
-by OmegaConf and is never re-assembled by hand: what needs a setting gets the part of the object that holds it.
+One object describes a whole study and is written, resolved, into its folder (`tff_affect.config_file`). It is never
+re-assembled by hand: what needs a setting gets the part of the object that holds it.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field, replace
 
-from tff_affect.atomic import replace_text
 from tff_affect.errors import InputError
 
 TARGETS = ("frame", "window")
@@ -293,58 +290,3 @@ class StudyConfig:
             raise InputError(
                 "postprocess: the steps are made for frames; expected data.target=frame, or no postprocess"
             )
-
-
-def load_config(
-    file: str | Path | None, overrides: list[str] | None = None, cohort: str | Path | None = None
-) -> StudyConfig:
-    """Reads a study's configuration.
-
-    Args:
-        file: A YAML file with any part of `StudyConfig`; None for the defaults.
-        overrides: Dotted settings such as ``training.rounds=50``; they win over the file.
-        cohort: The cohort's folder, taken as it is; wins over both.
-
-    Raises:
-        InputError: For an unreadable file, an unknown key, a value of the wrong type or out of range.
-    """
-    import yaml
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    config = OmegaConf.structured(StudyConfig)
-    try:
-        if file is not None:
-            config = OmegaConf.merge(config, OmegaConf.create(_read_yaml(Path(file))))
-        config = OmegaConf.merge(config, OmegaConf.from_dotlist(list(overrides or [])))
-        if cohort is None and OmegaConf.is_missing(config.data, "cohort"):
-            raise InputError("data.cohort: name the cohort's folder", file=file)
-        if cohort is not None:
-            config = OmegaConf.merge(config, {"data": {"cohort": ""}})
-        found: Any = OmegaConf.to_object(config)
-        return found if cohort is None else replace(found, data=replace(found.data, cohort=str(cohort)))
-    except (OmegaConfBaseException, yaml.YAMLError) as error:
-        place = getattr(error, "full_key", None) or "the configuration is wrong"
-        raise InputError(f"{place}: {str(error).splitlines()[0]}", file=file) from error
-
-
-def _read_yaml(file: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError("expected a readable UTF-8 YAML file", file=file) from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise InputError(f"not valid YAML: {error.problem}", file=file, line=line) from error
-    if content is not None and not isinstance(content, dict):
-        raise InputError(f"expected settings by name, found a {type(content).__name__}", file=file)
-    return content or {}
-
-
-def save_config(config: StudyConfig, file: Path) -> None:
-    """Writes the resolved configuration as YAML."""
-    import yaml
-
-    replace_text(file, yaml.safe_dump(asdict(config), sort_keys=False))

@@ -108,7 +108,7 @@ def labels_delay(
     """
     from data_prep.labels.annotation_delay import search_delay
     from tff_affect.cohort import Cohort
-    from tff_affect.config import load_config
+    from tff_affect.config_file import load_config
     from tff_affect.progress import counted, make_progress
     from tff_affect.splits import make_splits
 

@@ -16,16 +16,17 @@ import pytest
 from data_prep.synthetic import write_synthetic_cohort
 from data_prep.synthetic_model import SyntheticConfig
 from tff_affect.cohort import Cohort, SubjectTable
-from tff_affect.config import StudyConfig, load_config
+from tff_affect.config import StudyConfig
+from tff_affect.config_file import load_config
 from tff_affect.evaluation.per_client import result_rows
 from tff_affect.evaluation.postprocess import PostProcessing
 from tff_affect.learning.program import FederatedProgram
 from tff_affect.learning.runtime import local_runtime
 from tff_affect.learning.scaling import stage_for_split
-from tff_affect.methods import Learners, Run
 from tff_affect.metrics import SufficientStatistics
 from tff_affect.progress import Progress
 from tff_affect.run_folder import RunFolder
+from tff_affect.runs.methods import Learners, Run
 from tff_affect.splits import Split
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("runtime")]

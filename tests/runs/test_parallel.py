@@ -14,9 +14,9 @@ from data_prep.synthetic import write_synthetic_cohort
 from data_prep.synthetic_model import SyntheticConfig
 from tff_affect.config import DataConfig, StudyConfig
 from tff_affect.errors import InputError, RunError
-from tff_affect.parallel_runs import Assignment, Setup, _Child, available_cores, resolved_processes, run_in_parallel
-from tff_affect.planned_runs import PlannedRun
 from tff_affect.progress import Progress
+from tff_affect.runs.parallel import Assignment, Setup, _Child, available_cores, resolved_processes, run_in_parallel
+from tff_affect.runs.planned import PlannedRun
 from tff_affect.splits import Split
 
 SETTINGS = """

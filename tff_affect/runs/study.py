@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from tff_affect.cohort import Cohort
-from tff_affect.config import StudyConfig, save_config
+from tff_affect.config import StudyConfig
+from tff_affect.config_file import save_config
 from tff_affect.errors import InputError
 from tff_affect.learning.runtime import local_runtime
 from tff_affect.models.registry import architecture
-from tff_affect.parallel_runs import Assignment, resolved_processes, run_in_parallel
-from tff_affect.planned_runs import Ceiling, DelayOf, PlannedRun, StagingRooms, plan_runs, results_of, runs_left
 from tff_affect.progress import Progress
-from tff_affect.run_execution import RunExecutor
 from tff_affect.run_folder import CONFIG, ENVIRONMENT, STUDY, environment, locked, read_json, write_json
+from tff_affect.runs.execution import RunExecutor
+from tff_affect.runs.parallel import Assignment, resolved_processes, run_in_parallel
+from tff_affect.runs.planned import Ceiling, DelayOf, PlannedRun, StagingRooms, plan_runs, results_of, runs_left
 from tff_affect.splits import Split
 from tff_affect.staging import staging_folder
 

@@ -1,8 +1,8 @@
 """A child process of a study: takes runs from its parent, one after another, and carries them out.
 
-Started by `tff_affect.parallel_runs` as ``python -m tff_affect.run_child <descriptor> <parent>``. It is killed with its
-parent, however that ends, and its own worker is killed with it. A signal ends it at once: what it had not finished is
-resumed from its checkpoints, and what it kept in its temporary folder, the parent's, goes with that.
+Started by `tff_affect.runs.parallel` as ``python -m tff_affect.runs.child <descriptor> <parent>``. It is killed with
+its parent, however that ends, and its own worker is killed with it. A signal ends it at once: what it had not finished
+is resumed from its checkpoints, and what it kept in its temporary folder, the parent's, goes with that.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _work(connection: Connection, setup: Any) -> None:
 
     from tff_affect.cohort import Cohort
     from tff_affect.learning.runtime import RuntimeConfig, local_runtime
-    from tff_affect.run_execution import RunExecutor
+    from tff_affect.runs.execution import RunExecutor
 
     tf.config.threading.set_intra_op_parallelism_threads(setup.threads)
     tf.config.threading.set_inter_op_parallelism_threads(setup.threads)

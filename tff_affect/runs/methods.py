@@ -17,18 +17,18 @@ from typing import Any
 
 import numpy as np
 
-from tff_affect.closed_form import ClosedForm
 from tff_affect.cohort import Cohort
 from tff_affect.config import StudyConfig
 from tff_affect.evaluation.per_client import result_rows
 from tff_affect.evaluation.postprocess import CRITERION, PostProcessing, fit_chain
-from tff_affect.fitting import Fitting
-from tff_affect.learners import SOLVED, Learners
 from tff_affect.learning.baselines import training_mean
 from tff_affect.metrics import SufficientStatistics
 from tff_affect.progress import Progress, Task
 from tff_affect.round_tables import DEVELOPMENT, RoundTables
 from tff_affect.run_folder import RunFolder
+from tff_affect.runs.closed_form import ClosedForm
+from tff_affect.runs.fitting import Fitting
+from tff_affect.runs.learners import SOLVED, Learners
 from tff_affect.splits import Split
 
 __all__ = ["Learners", "Row", "Run"]

@@ -10,10 +10,10 @@ from tff_affect.client_data import StagedCohort
 from tff_affect.cohort import Cohort
 from tff_affect.config import METHODS, StudyConfig
 from tff_affect.evaluation.per_client import RESULTS, write_results
-from tff_affect.methods import Learners, Run
-from tff_affect.planned_runs import DELAY, Ceiling, PlannedRun, methods_left, results_of
 from tff_affect.progress import Progress
 from tff_affect.run_folder import SPLIT, RunFolder, write_json
+from tff_affect.runs.methods import Learners, Run
+from tff_affect.runs.planned import DELAY, Ceiling, PlannedRun, methods_left, results_of
 
 
 class RunExecutor:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tff_affect.errors import DivergedError, RunError
-from tff_affect.tuning import BASELINE_RATE, CLIENT_RATE, Choice, TuningRecord, choose
+from tff_affect.runs.tuning import BASELINE_RATE, CLIENT_RATE, Choice, TuningRecord, choose
 
 
 def test_the_best_development_score_wins_and_of_equals_the_first() -> None:

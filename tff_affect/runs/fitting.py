@@ -16,7 +16,6 @@ import numpy as np
 
 from tff_affect.atomic import replace_bytes
 from tff_affect.config import StudyConfig
-from tff_affect.learners import Learners
 from tff_affect.learning.baselines import Budget
 from tff_affect.learning.checkpoints import Checkpoints
 from tff_affect.learning.program import FederatedProgram, RoundResult, development_score
@@ -25,8 +24,9 @@ from tff_affect.models.registry import Weights, initial_weights
 from tff_affect.progress import Task
 from tff_affect.round_tables import PER_CLIENT, ROUNDS, RoundTables
 from tff_affect.run_folder import RunFolder
+from tff_affect.runs.learners import Learners
+from tff_affect.runs.tuning import BASELINE_RATE, CLIENT_RATE, TuningRecord, choose
 from tff_affect.splits import Split
-from tff_affect.tuning import BASELINE_RATE, CLIENT_RATE, TuningRecord, choose
 
 
 @dataclass(frozen=True)

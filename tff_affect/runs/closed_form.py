@@ -1,7 +1,7 @@
 """How the models of one run come about where they are solved rather than trained: ridge regression.
 
 Nothing of ``training`` and of the learning rates to tune applies. The penalty is always chosen on development clients,
-by each model for itself as in `tff_affect.tuning`, and recorded.
+by each model for itself as in `tff_affect.runs.tuning`, and recorded.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import add
 
-from tff_affect.learners import Learners
 from tff_affect.learning.program import RoundResult, Scoring, development_score
 from tff_affect.learning.ridge import GramSums, choose_penalty, federated_gram_sums, gram_sums
 from tff_affect.models.registry import Weights
 from tff_affect.progress import Task
 from tff_affect.round_tables import RoundTables
 from tff_affect.run_folder import RunFolder
+from tff_affect.runs.learners import Learners
+from tff_affect.runs.tuning import Choice, TuningRecord
 from tff_affect.splits import Split
-from tff_affect.tuning import Choice, TuningRecord
 
 PENALTY = "penalty"
 
@@ -45,7 +45,7 @@ class ClosedForm:
     def baseline(
         self, method: str, model: str, clients: Sequence[str], on_pass: Callable[[], None] = lambda: None
     ) -> Weights:
-        """The weights of a model solved without federation; arguments as of `tff_affect.fitting.Fitting.baseline`."""
+        """The weights of a model solved without federation; arguments as of `Fitting.baseline`."""
         sums = reduce(add, gram_sums(self.learners.staged, clients))
         weights = self._solved(method, model, sums, self.learners.trainer)
         on_pass()

@@ -21,9 +21,9 @@ from typing import Any
 from tff_affect.client_data import StagedCohort
 from tff_affect.config import StudyConfig
 from tff_affect.errors import InputError, RunError
-from tff_affect.planned_runs import Ceiling, PlannedRun, Row
 from tff_affect.progress import Progress, Task
-from tff_affect.run_child import DOING, DONE, FAILED, READY, SAY
+from tff_affect.runs.child import DOING, DONE, FAILED, READY, SAY
+from tff_affect.runs.planned import Ceiling, PlannedRun, Row
 
 _SECONDS_TO_STOP = 10.0
 _STARTING = "starting"
@@ -125,7 +125,7 @@ class _Child:
         environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "TMPDIR": str(setup.scratch)}
         # Its own session: Ctrl-C reaches the parent alone, which stops the others.
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tff_affect.run_child", str(theirs.fileno()), str(os.getpid())],
+            [sys.executable, "-m", "tff_affect.runs.child", str(theirs.fileno()), str(os.getpid())],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

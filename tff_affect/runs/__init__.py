@@ -1,0 +1,1 @@
+"""Carrying out a study: its runs, what each trains, and where they run."""
