@@ -15,9 +15,9 @@ def _masked(gold: tf.Tensor, predicted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor
     dimensions = gold.shape[-1]
     gold = tf.reshape(gold, [-1, dimensions])
     predicted = tf.reshape(tf.cast(predicted, gold.dtype), [-1, dimensions])
-    weight = tf.math.is_finite(gold)
-    zero = tf.zeros_like(gold)
-    return tf.where(weight, gold, zero), tf.where(weight, predicted, zero), tf.cast(weight, gold.dtype)
+    weight = tf.cast(tf.math.is_finite(gold), gold.dtype)
+    # Not a selection: that takes several times as long, forwards and backwards.
+    return tf.math.multiply_no_nan(gold, weight), tf.math.multiply_no_nan(predicted, weight), weight
 
 
 class _BatchLoss(tf.keras.losses.Loss):

@@ -44,8 +44,7 @@ def build_client_optimizer(training: TrainingConfig) -> tff.learning.optimizers.
 
 def model_type(staged: StagedCohort, model: ModelConfig) -> tff.Type:
     """Type of a model's weights, trainable ones in Keras order; the zoo has no others."""
-    with tf.Graph().as_default():
-        specs = Network(model, staged.shape).weight_specs
+    specs = Network(model, staged.shape).weight_specs
     trainable = [tff.TensorType(s.dtype.as_numpy_dtype, s.shape.as_list()) for s in specs]
     return tff.to_type(tff.learning.models.ModelWeights(trainable, non_trainable=[]))
 
@@ -58,13 +57,11 @@ def client_update(staged: StagedCohort, model: ModelConfig, training: TrainingCo
     training less those after it, times the client's weight; where it is not finite it is zero, and so is the weight.
     ``loss`` is the sum over the windows seen, ``windows`` their number, times epochs.
     """
-    optimizer = build_client_optimizer(training)
+    local = LocalTraining(Network(model, staged.shape), training.loss, build_client_optimizer(training))
 
     @tff.tensorflow.computation(model_type(staged, model), np.str_)
     @tf.function(autograph=False)
     def update(sent: Any, key: tf.Tensor) -> OrderedDict:
-        with tf.init_scope():
-            local = LocalTraining(Network(model, staged.shape), training.loss, optimizer)
         batches = staged.training_batches(key, training.local_epochs, training.shuffle)
         start = list(sent.trainable)
         done = local.passes(

@@ -65,12 +65,11 @@ def _at_clients(
     staged: StagedCohort, model: ModelConfig, weights_type: tff.Type, result: Callable[[tf.Tensor, tf.Tensor], Any]
 ) -> tff.Computation:
     """``(<weights@SERVER, {str}@CLIENTS> -> {result(gold, predicted)}@CLIENTS)``."""
+    network = Network(model, staged.shape)
 
     @tff.tensorflow.computation(weights_type, np.str_)
     @tf.function(autograph=False)
     def at_client(sent: Any, client: tf.Tensor) -> Any:
-        with tf.init_scope():
-            network = Network(model, staged.shape)
         features, _, starts = staged.windows(client)
         gold = staged.gold_in_graph(client)
         predicted = staged.to_frames(network.predict(list(sent.trainable), features), starts, tf.shape(gold)[0])

@@ -35,42 +35,54 @@ class Trained(NamedTuple):
 
 
 class Network:
-    """A network that is given its weights with every use.
+    """A network without variables: it is given its weights, in Keras order, with every use.
+
+    For graphs only, those of computations and of ``tf.function``: each use adds the network to the graph anew. What a
+    worker computes then has no variables to make, to fill and to read.
 
     Args:
-        model: The network; made where this is made, so make it where its variables belong.
+        model: The network.
         shape: Of one window.
     """
 
     def __init__(self, model: ModelConfig, shape: WindowShape) -> None:
-        # What a graph assigns before each use needs no initial values, and orthogonal ones are costly to draw.
-        with tf.variable_creator_scope(_zeros):
-            self._model = build_model(model, shape)
+        self._model, self._shape = model, shape
+        created: list[tf.Variable] = []
+
+        def record(create: Callable[..., tf.Variable], **arguments: Any) -> tf.Variable:
+            created.append(create(**arguments))
+            return created[-1]
+
+        with tf.Graph().as_default(), tf.variable_creator_scope(record):
+            ordered = build_model(model, shape).trainable_variables
+        self._specs = [tf.TensorSpec(v.shape, v.dtype) for v in ordered]
+        places = {id(variable): place for place, variable in enumerate(ordered)}
+        # Layers make their weights in the order in which they are built, and Keras lists them in the order of layers.
+        self._creation = [places[id(variable)] for variable in created]
 
     @property
     def weight_specs(self) -> list[tf.TensorSpec]:
         """Types of the trainable weights, in Keras order."""
-        return [tf.TensorSpec(v.shape, v.dtype) for v in self._model.trainable_variables]
+        return list(self._specs)
 
     def predict(self, weights: Tensors, features: tf.Tensor) -> tf.Tensor:
         """``[batch, targets, dimension]`` from ``[batch, time, feature]``."""
-        self._assign(weights)
-        return self._model(features, training=False)
+        return self._with(weights)(features, training=False)
 
     def gradients(
         self, loss: tf.keras.losses.Loss, weights: Tensors, features: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor
     ) -> tuple[tf.Tensor, Tensors]:
         """The loss of a batch and its gradients; ``seed`` is that of dropout."""
-        self._assign(weights)
-        variables = self._model.trainable_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape, dropout_seed(seed):
-            tape.watch(variables)
-            value = loss(labels, self._model(features, training=True))
-        return value, tape.gradient(value, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+            tape.watch(weights)
+            value = loss(labels, self._with(weights)(features, training=True))
+        return value, tape.gradient(value, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
-    def _assign(self, weights: Tensors) -> None:
-        for variable, weight in zip(self._model.trainable_variables, weights, strict=True):
-            variable.assign(weight)
+    def _with(self, weights: Tensors) -> tf.keras.Model:
+        """The Keras model whose layers find the weights where they would make variables."""
+        left = iter(self._creation)
+        with tf.variable_creator_scope(lambda _, **__: weights[next(left)]):
+            return build_model(self._model, self._shape)
 
 
 class LocalTraining:
@@ -131,10 +143,3 @@ class LocalTraining:
             lambda number, *_: number < steps, body, (0, (list(weights), optimizer), 0.0), parallel_iterations=1
         )
         return Trained(weights, optimizer, tf.math.divide_no_nan(total, tf.cast(tf.size(order), tf.float32)))
-
-
-def _zeros(create: Callable[..., tf.Variable], **arguments: Any) -> tf.Variable:
-    shape, dtype = arguments.get("shape"), arguments.get("dtype")
-    if shape is not None:
-        arguments["initial_value"] = lambda: tf.zeros(shape, dtype)
-    return create(**arguments)

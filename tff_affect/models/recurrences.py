@@ -15,6 +15,7 @@ Equations: Hochreiter and Schmidhuber 1997 with forget gate (Gers et al. 2000); 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -23,16 +24,19 @@ CHUNK = 25
 """Frames that are unrolled at once: with more, graphs take long to prepare and are no faster."""
 
 Tensors = Sequence[tf.Tensor]
-Step = Callable[[Tensors, Tensors], tuple[Tensors, tf.Tensor]]
+Step = Callable[[Tensors, Tensors], tuple[Tensors, Tensors]]
 
 
-def scan(step: Step, state: Tensors, inputs: Tensors, reverse: bool = False) -> tuple[list[tf.Tensor], tf.Tensor]:
+def scan(
+    step: Step, state: Tensors, inputs: Tensors, outputs: int = 1, reverse: bool = False
+) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
     """Runs a step over the frames of a sequence.
 
     Args:
-        step: From state and one frame of each input to the new state and an output.
+        step: From state and one frame of each input to the new state and one frame of each output.
         state: Tensors before the first frame.
         inputs: ``[time, ...]`` each, of one known length.
+        outputs: How many the step has.
         reverse: Go from the last frame to the first.
 
     Returns:
@@ -43,30 +47,33 @@ def scan(step: Step, state: Tensors, inputs: Tensors, reverse: bool = False) -> 
     if whole < 2:
         return _unrolled(step, list(state), inputs, reverse)
     body, ragged = [i[: whole * CHUNK] for i in inputs], [i[whole * CHUNK :] for i in inputs]
-    state, outputs = list(state), []
-    if rest and reverse:
+    chunked = partial(_chunked, step, inputs=body, chunks=whole, outputs=outputs, reverse=reverse)
+    if not rest:
+        return chunked(list(state))
+    if reverse:
+        state, last = _unrolled(step, list(state), ragged, reverse)
+        state, first = chunked(state)
+    else:
+        state, first = chunked(list(state))
         state, last = _unrolled(step, state, ragged, reverse)
-        outputs = [last]
-    state, found = _chunked(step, state, body, whole, reverse)
-    if rest and not reverse:
-        state, last = _unrolled(step, state, ragged, reverse)
-        outputs = [last]
-    return state, tf.concat([found, *outputs], axis=0)
+    return state, [tf.concat(parts, axis=0) for parts in zip(first, last, strict=True)]
 
 
-def _unrolled(step: Step, state: list[tf.Tensor], inputs: Tensors, reverse: bool) -> tuple[list[tf.Tensor], tf.Tensor]:
+def _unrolled(
+    step: Step, state: list[tf.Tensor], inputs: Tensors, reverse: bool
+) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
     frames = list(zip(*(tf.unstack(i) for i in inputs), strict=True))
-    outputs = []
+    found = []
     for frame in reversed(frames) if reverse else frames:
-        new_state, output = step(state, frame)
+        new_state, outputs = step(state, frame)
         state = list(new_state)
-        outputs.append(output)
-    return state, tf.stack(outputs[::-1] if reverse else outputs)
+        found.append(outputs)
+    return state, [tf.stack(output) for output in zip(*(found[::-1] if reverse else found), strict=True)]
 
 
 def _chunked(
-    step: Step, state: list[tf.Tensor], inputs: Tensors, chunks: int, reverse: bool
-) -> tuple[list[tf.Tensor], tf.Tensor]:
+    step: Step, state: list[tf.Tensor], inputs: Tensors, chunks: int, outputs: int, reverse: bool
+) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
     """A loop over chunks, each of them unrolled."""
     cut = [tf.reshape(i, tf.concat([[chunks, CHUNK], tf.shape(i)[1:]], axis=0)) for i in inputs]
     for part, whole in zip(cut, inputs, strict=True):
@@ -74,17 +81,19 @@ def _chunked(
 
     shapes: list[tf.TensorShape] = []
 
-    def body(number: tf.Tensor, state: list[tf.Tensor], outputs: tf.TensorArray) -> tuple:
+    def body(number: tf.Tensor, state: list[tf.Tensor], kept: list[tf.TensorArray]) -> tuple:
         place = chunks - 1 - number if reverse else number
         state, found = _unrolled(step, state, [c[place] for c in cut], reverse)
-        shapes.append(found.shape)
-        return number + 1, state, outputs.write(place, found)
+        shapes[:] = [f.shape for f in found]
+        return number + 1, state, [k.write(place, f) for k, f in zip(kept, found, strict=True)]
 
-    outputs = tf.TensorArray(inputs[0].dtype, chunks, element_shape=None)
-    _, state, outputs = tf.while_loop(
-        lambda number, *_: number < chunks, body, (tf.constant(0), state, outputs), maximum_iterations=chunks
+    kept = [tf.TensorArray(inputs[0].dtype, chunks, element_shape=None) for _ in range(outputs)]
+    _, state, kept = tf.while_loop(
+        lambda number, *_: number < chunks, body, (tf.constant(0), state, kept), maximum_iterations=chunks
     )
-    return state, tf.ensure_shape(outputs.concat(), [chunks * CHUNK, *shapes[0][1:]])
+    return state, [
+        tf.ensure_shape(k.concat(), [chunks * CHUNK, *shape[1:]]) for k, shape in zip(kept, shapes, strict=True)
+    ]
 
 
 def _before(first: tf.Tensor, states: tf.Tensor) -> tf.Tensor:
@@ -107,6 +116,11 @@ def _product(sequence: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 def _weight_gradient(inputs: tf.Tensor, gates: tf.Tensor) -> tf.Tensor:
     return tf.matmul(_flat(inputs), _flat(gates), transpose_a=True)
+
+
+def _bias_gradient(gates: tf.Tensor) -> tf.Tensor:
+    """A sum over frames and windows; a general sum takes four times as long."""
+    return tf.raw_ops.BiasAddGrad(out_backprop=_flat(gates))
 
 
 def lstm(
@@ -156,31 +170,40 @@ def _block(x: tf.Tensor, h0: tf.Tensor, c0: tf.Tensor, kernel: tf.Tensor, recurr
 def _lstm_gradient(arguments: Tensors, block: Any, upstream: Tensors) -> tuple[tf.Tensor, ...]:
     """Gradients of the arguments of `lstm` from those of its states and, where they were wanted, its cells."""
     x, h0, c0, kernel, recurrent, _ = arguments
-    units = recurrent.shape[0]
-    zeros, no_bias = tf.zeros([units], x.dtype), tf.zeros([4 * units], x.dtype)
-    no_input = tf.zeros([tf.shape(h0)[0], 0], x.dtype)
-    weights = _to_block(recurrent)
-    back = tf.transpose(weights)
+    back = tf.transpose(recurrent)
+    into_gates = tf.concat(
+        [
+            _through_sigmoid(block.i, block.ci), _through_sigmoid(block.f, _before(c0, block.cs)),
+            _through_tanh(block.ci, block.i), _through_sigmoid(block.o, block.co),
+        ],
+        axis=2,
+    )  # fmt: skip
 
-    # The kernel looks at input, state before and biases for their shapes alone.
-    def step(state: Tensors, frame: Tensors) -> tuple[Tensors, tf.Tensor]:
-        (dh, dc), (i, c, f, o, ci, co, c_before, dh_out, *dc_out) = state, frame
-        cell = tf.raw_ops.LSTMBlockCellGrad(
-            x=no_input, cs_prev=c_before, h_prev=h0, w=weights, wci=zeros, wcf=zeros, wco=zeros, b=no_bias, i=i,
-            cs=c, f=f, o=o, ci=ci, co=co, cs_grad=dc + dc_out[0] if dc_out else dc, h_grad=dh + dh_out,
-            use_peephole=False,
-        )  # fmt: skip
-        return (tf.matmul(cell.dicfo, back), cell.cs_prev_grad), cell.dicfo
+    def step(state: Tensors, frame: Tensors) -> tuple[Tensors, Tensors]:
+        (dh, dc), (slopes, into_cell, forget, dh_out, *dc_out) = state, frame
+        dh = dh + dh_out
+        dc = tf.add_n([dc, dh * into_cell, *dc_out]) if dc_out else dc + dh * into_cell
+        gates = tf.concat([dc, dc, dc, dh], axis=1) * slopes
+        return (tf.matmul(gates, back), dc * forget), (gates,)
 
-    kept = (block.i, block.cs, block.f, block.o, block.ci, block.co, _before(c0, block.cs), *upstream)
+    kept = (into_gates, _through_tanh(block.co, block.o), block.f, *upstream)
     start = (tf.zeros_like(h0), tf.zeros_like(c0))
-    (dh0, dc0), gates = scan(step, start, [_with_time(k, x) for k in kept], reverse=True)
-    gates = _from_block(gates)
+    (dh0, dc0), (gates,) = scan(step, start, [_with_time(k, x) for k in kept], reverse=True)
     return (
         _product(gates, tf.transpose(kernel)), dh0, dc0,
         _weight_gradient(x, gates), _weight_gradient(_before(h0, block.h), gates),
-        tf.reduce_sum(_flat(gates), axis=0),
+        _bias_gradient(gates),
     )  # fmt: skip
+
+
+def _through_sigmoid(output: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
+    """``upstream * output * (1 - output)`` in one operation."""
+    return tf.raw_ops.SigmoidGrad(y=output, dy=upstream)
+
+
+def _through_tanh(output: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
+    """``upstream * (1 - output ** 2)`` in one operation."""
+    return tf.raw_ops.TanhGrad(y=output, dy=upstream)
 
 
 def _with_time(sequence: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
@@ -216,36 +239,34 @@ def gru(
     units = recurrent.shape[0]
     projected = _product(x, kernel) + bias[0]
 
-    def forward(state: Tensors, frame: Tensors) -> tuple[Tensors, tf.Tensor]:
+    def forward(state: Tensors, frame: Tensors) -> tuple[Tensors, Tensors]:
         gates_in, candidate_in = frame
         recalled = tf.nn.bias_add(tf.matmul(state[0], recurrent), bias[1])
         gates_recalled, candidate_recalled = tf.split(recalled, [2 * units, units], axis=1)
-        gates = tf.sigmoid(gates_in + gates_recalled)
-        update, reset = tf.split(gates, 2, axis=1)
+        update, reset = tf.split(tf.sigmoid(gates_in + gates_recalled), 2, axis=1)
         candidate = tf.tanh(candidate_in + reset * candidate_recalled)
         h = candidate + update * (state[0] - candidate)
-        return (h,), tf.concat([h, gates, candidate, candidate_recalled], axis=1)
+        return (h,), (h, update, reset, candidate, candidate_recalled)
 
-    _, kept = scan(forward, (h0,), tf.split(projected, [2 * units, units], axis=2))
-    h, update, reset, candidate, recalled = tf.split(kept, 5, axis=2)
+    _, kept = scan(forward, (h0,), tf.split(projected, [2 * units, units], axis=2), outputs=5)
+    h, update, reset, candidate, recalled = kept
 
     def gradient(dh: tf.Tensor) -> tuple[tf.Tensor, ...]:
         h_before, back = _before(h0, h), tf.transpose(recurrent)
-        into_candidate = (1 - update) * (1 - tf.square(candidate))
-        into_update = (h_before - candidate) * update * (1 - update)
-        into_reset = into_candidate * recalled * reset * (1 - reset)
+        into_candidate = _through_tanh(candidate, 1 - update)
+        into_update = _through_sigmoid(update, h_before - candidate)
+        into_reset = _through_sigmoid(reset, into_candidate * recalled)
         slopes = tf.concat([into_update, into_reset, into_candidate * reset], axis=2)
 
-        def step(state: Tensors, frame: Tensors) -> tuple[Tensors, tf.Tensor]:
+        def step(state: Tensors, frame: Tensors) -> tuple[Tensors, Tensors]:
             slope, update, dh_out = frame
             total = state[0] + dh_out
             gates = tf.concat([total, total, total], axis=1) * slope
-            return (total * update + tf.matmul(gates, back),), tf.concat([gates, total], axis=1)
+            return (total * update + tf.matmul(gates, back),), (gates, total)
 
-        (dh0,), found = scan(step, (tf.zeros_like(h0),), (slopes, update, dh), reverse=True)
-        gates, total = tf.split(found, [3 * units, units], axis=2)
+        (dh0,), (gates, total) = scan(step, (tf.zeros_like(h0),), (slopes, update, dh), outputs=2, reverse=True)
         outer = tf.concat([gates[..., : 2 * units], total * into_candidate], axis=2)
-        biases = tf.stack([tf.reduce_sum(_flat(g), axis=0) for g in (outer, gates)])
+        biases = tf.stack([_bias_gradient(g) for g in (outer, gates)])
         return (
             _product(outer, tf.transpose(kernel)), dh0,
             _weight_gradient(x, outer), _weight_gradient(h_before, gates), biases,
@@ -271,23 +292,23 @@ def simple(
         States after each frame, ``[time, batch, units]``.
     """
 
-    def forward(state: Tensors, frame: Tensors) -> tuple[Tensors, tf.Tensor]:
+    def forward(state: Tensors, frame: Tensors) -> tuple[Tensors, Tensors]:
         h = tf.tanh(frame[0] + tf.matmul(state[0], recurrent))
-        return (h,), h
+        return (h,), (h,)
 
-    _, h = scan(forward, (h0,), (_product(x, kernel) + bias,))
+    _, (h,) = scan(forward, (h0,), (_product(x, kernel) + bias,))
 
     def gradient(dh: tf.Tensor) -> tuple[tf.Tensor, ...]:
         back = tf.transpose(recurrent)
 
-        def step(state: Tensors, frame: Tensors) -> tuple[Tensors, tf.Tensor]:
+        def step(state: Tensors, frame: Tensors) -> tuple[Tensors, Tensors]:
             inner = (state[0] + frame[1]) * frame[0]
-            return (tf.matmul(inner, back),), inner
+            return (tf.matmul(inner, back),), (inner,)
 
-        (dh0,), inner = scan(step, (tf.zeros_like(h0),), (1 - tf.square(h), dh), reverse=True)
+        (dh0,), (inner,) = scan(step, (tf.zeros_like(h0),), (1 - tf.square(h), dh), reverse=True)
         return (
             _product(inner, tf.transpose(kernel)), dh0,
-            _weight_gradient(x, inner), _weight_gradient(_before(h0, h), inner), tf.reduce_sum(_flat(inner), axis=0),
+            _weight_gradient(x, inner), _weight_gradient(_before(h0, h), inner), _bias_gradient(inner),
         )  # fmt: skip
 
     return h, gradient
