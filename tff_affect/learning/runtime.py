@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 import portpicker
@@ -144,6 +145,31 @@ class Worker:
             process.wait()
 
 
+class _SendingOnce(tff.framework.RemoteExecutor):
+    """Sends a computation to the worker once, where TFF sends it with every call: as much as all weights of a model."""
+
+    def __init__(self, stub: tff.framework.RemoteExecutorGrpcStub) -> None:
+        super().__init__(stub)
+        self._sent: dict[int, tuple[tff.framework.ConcreteComputation, Any]] = {}
+
+    async def create_value(self, value: Any, type_spec: Any = None) -> Any:
+        """A value at the worker; of a computation that is there already, the same as before."""
+        if not isinstance(value, tff.framework.ConcreteComputation):
+            return await super().create_value(value, type_spec)
+        if id(value) not in self._sent:
+            self._sent[id(value)] = (value, await super().create_value(value, type_spec))
+        return self._sent[id(value)][1]
+
+    def forget(self) -> None:
+        """Lets go of what is at the worker."""
+        self._sent.clear()
+
+    def close(self) -> None:
+        """Lets go of everything; called by TFF after an error."""
+        self.forget()
+        super().close()
+
+
 @contextmanager
 def local_runtime(config: RuntimeConfig | None = None) -> Iterator[Worker]:
     """Runs TFF computations of the block on an own worker of this machine.
@@ -154,11 +180,13 @@ def local_runtime(config: RuntimeConfig | None = None) -> Iterator[Worker]:
         RunError: If a computation of the block fails.
     """
     worker = Worker(config or RuntimeConfig())
+    executors: list[_SendingOnce] = []
 
     def executor_stack(cardinalities: dict) -> tff.framework.RemoteExecutor:
         cardinalities.setdefault(tff.CLIENTS, 0)
-        executor = tff.framework.RemoteExecutor(worker.stub())
+        executor = _SendingOnce(worker.stub())
         executor.set_cardinalities(cardinalities)
+        executors.append(executor)
         return executor
 
     context = tff.framework.SyncExecutionContext(
@@ -171,6 +199,8 @@ def local_runtime(config: RuntimeConfig | None = None) -> Iterator[Worker]:
         worker.stub()
         with tff.framework.get_context_stack().install(context):
             yield worker
+        for executor in executors:
+            executor.forget()
     except (grpc.RpcError, tf.errors.OpError) as error:
         raise RunError(f"a computation failed: {_reason(error)}; mend that and resume") from error
     finally:

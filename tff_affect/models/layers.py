@@ -24,18 +24,21 @@ class _Order(NamedTuple):
 
     Attributes:
         mask: ``[batch, time]``, True for a frame that is there.
-        count: ``[batch, time]``, valid frames up to and with each frame.
         complete: Whether no frame is masked; moving frames is left out then.
     """
 
     mask: tf.Tensor
-    count: tf.Tensor
     complete: tf.Tensor
 
     @classmethod
     def of(cls, mask: tf.Tensor) -> _Order:
         """The order of a mask."""
-        return cls(mask, tf.cumsum(tf.cast(mask, tf.int32), axis=1), tf.reduce_all(mask))
+        return cls(mask, tf.reduce_all(mask))
+
+    @property
+    def count(self) -> tf.Tensor:
+        """``[batch, time]``: valid frames up to and with each frame. Computed where it is used, which is seldom."""
+        return tf.cumsum(tf.cast(self.mask, tf.int32), axis=1)
 
     def time_major(self, x: tf.Tensor) -> tf.Tensor:
         """``[batch, time, feature]`` to ``[time, batch, feature]``, each window's valid frames first."""
@@ -43,8 +46,8 @@ class _Order(NamedTuple):
 
     def _valid_first(self, x: tf.Tensor) -> tf.Tensor:
         batch, time = tf.shape(x)[0], tf.shape(x)[1]
-        frame = tf.range(time)[tf.newaxis]
-        place = tf.where(self.mask, self.count - 1, self.count[:, -1:] + frame - self.count)
+        frame, count = tf.range(time)[tf.newaxis], self.count
+        place = tf.where(self.mask, count - 1, count[:, -1:] + frame - count)
         source = tf.math.invert_permutation(tf.reshape(place + time * tf.range(batch)[:, tf.newaxis], [-1]))
         return tf.gather(tf.reshape(x, [-1, x.shape[-1]]), tf.transpose(tf.reshape(source, [batch, time])))
 
@@ -56,8 +59,9 @@ class _Order(NamedTuple):
         return tf.cond(self.complete, lambda: _transposed(h), lambda: self._put_back(h, zero_masked))
 
     def _put_back(self, h: tf.Tensor, zero_masked: bool) -> tf.Tensor:
-        shown = self.mask if zero_masked else self.count > 0
-        return tf.where(shown[..., tf.newaxis], self._at(h, self.count), tf.zeros([], h.dtype))
+        count = self.count
+        shown = self.mask if zero_masked else count > 0
+        return tf.where(shown[..., tf.newaxis], self._at(h, count), tf.zeros([], h.dtype))
 
     def last(self, h: tf.Tensor, before: tf.Tensor) -> tf.Tensor:
         """``[batch, units]``: the state after each window's last valid frame; ``before`` where there is none."""
