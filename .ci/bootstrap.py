@@ -134,7 +134,8 @@ class Installer(object):
     def install(self, *arguments):
         """Installs without resolving anything: the lock is the whole truth."""
         if self.uv:
-            tool = [self.uv, "pip", "install", "--python", self.python]
+            # As pip does: nobody who may not write into the environment should compile TensorFlow at each start.
+            tool = [self.uv, "pip", "install", "--compile-bytecode", "--python", self.python]
         else:
             tool = [self.python, "-m", "pip", "install", "--no-input", "--use-pep517"]
         self.run(*tool, "--no-deps", "--no-build-isolation", *arguments)
