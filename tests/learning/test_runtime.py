@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -61,6 +62,23 @@ def test_it_computes_survives_its_worker_and_leaves_nothing() -> None:
     assert worker.pid is None
     assert is_gone(first)
     assert is_gone(second)
+
+
+def test_a_computation_is_sent_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+    stub = tff.framework.RemoteExecutorGrpcStub
+    create = stub.create_value
+
+    def counted(self: tff.framework.RemoteExecutorGrpcStub, request: Any) -> Any:
+        sent.append(request.value.WhichOneof("value"))
+        return create(self, request)
+
+    monkeypatch.setattr(stub, "create_value", counted)
+    with local_runtime():
+        assert [total([1, 2]), total([3, 4])] == [3, 7]
+        assert sent.count("computation") == 1
+        assert total([1, 2, 3]) == 6, "another number of clients has an executor of its own"
+        assert sent.count("computation") == 2
 
 
 def test_two_runtimes_follow_each_other() -> None:
