@@ -6,6 +6,7 @@ The same graph serves a client's part of a round inside TensorFlow Federated's w
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -47,18 +48,7 @@ class Network:
 
     def __init__(self, model: ModelConfig, shape: WindowShape) -> None:
         self._model, self._shape = model, shape
-        created: list[tf.Variable] = []
-
-        def record(create: Callable[..., tf.Variable], **arguments: Any) -> tf.Variable:
-            created.append(create(**arguments))
-            return created[-1]
-
-        with tf.Graph().as_default(), tf.variable_creator_scope(record):
-            ordered = build_model(model, shape).trainable_variables
-        self._specs = [tf.TensorSpec(v.shape, v.dtype) for v in ordered]
-        places = {id(variable): place for place, variable in enumerate(ordered)}
-        # Layers make their weights in the order in which they are built, and Keras lists them in the order of layers.
-        self._creation = [places[id(variable)] for variable in created]
+        self._specs, self._creation = _weights_of(model, shape)
 
     @property
     def weight_specs(self) -> list[tf.TensorSpec]:
@@ -83,6 +73,24 @@ class Network:
         left = iter(self._creation)
         with tf.variable_creator_scope(lambda _, **__: weights[next(left)]):
             return build_model(self._model, self._shape)
+
+
+@cache
+def _weights_of(model: ModelConfig, shape: WindowShape) -> tuple[tuple[tf.TensorSpec, ...], tuple[int, ...]]:
+    """Types of the trainable weights in Keras order, and the place there of each weight that layers make, one by one.
+
+    Layers make their weights when they are built; Keras lists them in the order of layers.
+    """
+    created: list[tf.Variable] = []
+
+    def record(create: Callable[..., tf.Variable], **arguments: Any) -> tf.Variable:
+        created.append(create(**arguments))
+        return created[-1]
+
+    with tf.Graph().as_default(), tf.variable_creator_scope(record):
+        ordered = build_model(model, shape).trainable_variables
+    places = {id(variable): place for place, variable in enumerate(ordered)}
+    return tuple(tf.TensorSpec(v.shape, v.dtype) for v in ordered), tuple(places[id(variable)] for variable in created)
 
 
 class LocalTraining:

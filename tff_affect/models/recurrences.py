@@ -159,11 +159,11 @@ def lstm(
 def _block(x: tf.Tensor, h0: tf.Tensor, c0: tf.Tensor, kernel: tf.Tensor, recurrent: tf.Tensor, bias: tf.Tensor) -> Any:
     """The fused forward pass; it returns gates, cells and states of every frame."""
     zeros = tf.zeros([recurrent.shape[0]], x.dtype)
-    weights = tf.concat([_to_block(kernel), _to_block(recurrent)], axis=0)
-    # V1: its second version has a wrong gradient in TensorFlow 2.14, and the backward pass here knows its gate order.
-    return tf.raw_ops.BlockLSTM(
-        seq_len_max=tf.constant(x.shape[0], tf.int64), x=x, cs_prev=c0, h_prev=h0, w=weights, wci=zeros, wcf=zeros,
-        wco=zeros, b=_to_block(bias), forget_bias=0.0, cell_clip=0.0, use_peephole=False,
+    # V2 has Keras's order of gates. TensorFlow 2.14 has a wrong gradient for it, which is not used here.
+    return tf.raw_ops.BlockLSTMV2(
+        seq_len_max=tf.constant(x.shape[0], tf.int64), x=x, cs_prev=c0, h_prev=h0,
+        w=tf.concat([kernel, recurrent], axis=0), wci=zeros, wcf=zeros, wco=zeros, b=bias, cell_clip=0.0,
+        use_peephole=False,
     )  # fmt: skip
 
 
@@ -208,16 +208,6 @@ def _through_tanh(output: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
 
 def _with_time(sequence: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(sequence, [like.shape[0], like.shape[1], sequence.shape[-1]])
-
-
-def _to_block(weights: tf.Tensor) -> tf.Tensor:
-    """From Keras's gate order (input, forget, cell, output) to the block kernel's (input, cell, forget, output)."""
-    i, f, c, o = tf.split(weights, 4, axis=-1)
-    return tf.concat([i, c, f, o], axis=-1)
-
-
-# Exchanging the two gates in the middle undoes itself.
-_from_block = _to_block
 
 
 @tf.custom_gradient
