@@ -254,7 +254,8 @@ def _run_one_round() -> None:
     process = tff.learning.algorithms.build_weighted_fed_avg(model_fn, tff.learning.optimizers.build_sgdm(0.1))
     with local_runtime():
         result = process.next(process.initialize(), [data])
-    kernel, bias = (float(weight.squeeze()) for weight in process.get_model_weights(result.state).trainable)
+        trained = process.get_model_weights(result.state).trainable
+    kernel, bias = (float(weight.squeeze()) for weight in trained)
     # One gradient step of 0.1 from zero on the mean of (ax + b - 2x)^2, worked out by hand.
     if abs(kernel - 1.0) > 1e-5 or abs(bias - 0.6) > 1e-5:
         raise SystemExit(f"expected the weights 1.0 and 0.6 after one round, found {kernel} and {bias}")
