@@ -9,7 +9,6 @@ what comes after, may exceed them all.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import cache
 
@@ -76,5 +75,4 @@ def _as_scored(values: np.ndarray, gold: np.ndarray, data: DataConfig) -> np.nda
     seen = np.where(np.isfinite(gold), values, np.nan)
     cut = np.lib.stride_tricks.sliding_window_view(seen, window, axis=0)[::hop]
     count = np.isfinite(cut).sum(axis=-1)
-    least = max(1, math.ceil(round(data.minimum_valid * window, 6)))
-    return np.where(count >= least, np.nansum(cut, axis=-1) / np.maximum(count, 1), np.nan)
+    return np.where(count >= data.least_valid, np.nansum(cut, axis=-1) / np.maximum(count, 1), np.nan)

@@ -21,6 +21,7 @@ from tff_affect.config import DataConfig
 from tff_affect.errors import InputError
 
 _KEY_SEPARATOR = "#"
+_TOO_FEW = "shorten data.window, lower data.minimum_valid or leave the subject out"
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,7 @@ class StagedCohort:
 
     def _enough(self, count: tf.Tensor) -> tf.Tensor:
         """Whether a window with so many valid frames, float32, is one to learn from."""
-        return tf.logical_and(count >= self.data.minimum_valid * self.data.window, count > 0)
+        return count >= float(self.data.least_valid)
 
     def _window_means(self, labels: tf.Tensor) -> tf.Tensor:
         """``[windows, 1, dimension]``: means over valid frames; NaN with fewer than ``minimum_valid`` of them."""
@@ -246,7 +247,7 @@ def check_windows(staged: StagedCohort, clients: Sequence[str]) -> None:
         if not int(tf.shape(staged.training_windows(client)[0])[0]):
             raise InputError(
                 f"no window of {staged.data.window} frames has {staged.data.minimum_valid:.0%} valid frames; "
-                "shorten data.window, lower data.minimum_valid or leave the subject out",
+                f"{_TOO_FEW}",
                 subject=client,
             )
 
@@ -294,7 +295,7 @@ def _check_targets(staged: StagedCohort) -> None:
         if not np.isfinite(staged.gold(client)).any():
             raise InputError(
                 f"no whole window of {staged.data.window} frames has {staged.data.minimum_valid:.0%} labelled frames; "
-                "shorten data.window, lower data.minimum_valid or leave the subject out",
+                f"{_TOO_FEW}",
                 subject=client,
             )
 

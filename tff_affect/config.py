@@ -75,6 +75,12 @@ class DataConfig:
         if not 0 <= self.minimum_valid <= 1:
             raise InputError(f"data.minimum_valid: expected a share from 0 to 1, found {self.minimum_valid:g}")
 
+    @property
+    def least_valid(self) -> int:
+        """Valid frames, at least one, that a window needs to be trained on or, with one target, to be scored."""
+        # Rounded first: 0.07 of 100 frames is a little more than seven in binary.
+        return max(1, math.ceil(round(self.minimum_valid * self.window, 6)))
+
 
 @dataclass(frozen=True)
 class SplitConfig:

@@ -31,10 +31,9 @@ class FederatedEvaluation:
     """
 
     def __init__(self, staged: StagedCohort, model: ModelConfig) -> None:
-        sent = model_type(staged, model)
-        self._statistics = _at_clients(staged, model, sent, statistics_in_graph)
+        self._statistics = _at_clients(staged, model, statistics_in_graph)
+        self._predictions = _at_clients(staged, model, lambda gold, predicted: predicted)
         self._beside = ThreadPoolExecutor(1)
-        self._predictions = _at_clients(staged, model, sent, lambda gold, predicted: predicted)
 
     def statistics(self, weights: Weights, clients: Sequence[str]) -> list[SufficientStatistics]:
         """Each client's statistics, in the order of ``clients``; ``[dimension]`` each."""
@@ -62,10 +61,10 @@ def _as_arguments(weights: Weights) -> tff.learning.models.ModelWeights:
 
 
 def _at_clients(
-    staged: StagedCohort, model: ModelConfig, weights_type: tff.Type, result: Callable[[tf.Tensor, tf.Tensor], Any]
+    staged: StagedCohort, model: ModelConfig, result: Callable[[tf.Tensor, tf.Tensor], Any]
 ) -> tff.Computation:
     """``(<weights@SERVER, {str}@CLIENTS> -> {result(gold, predicted)}@CLIENTS)``."""
-    network = Network(model, staged.shape)
+    network, weights_type = Network(model, staged.shape), model_type(staged, model)
 
     @tff.tensorflow.computation(weights_type, np.str_)
     @tf.function(autograph=False)

@@ -161,7 +161,7 @@ class _SendingOnce(tff.framework.RemoteExecutor):
         return self._sent[id(value)][1]
 
     def forget(self) -> None:
-        """Lets go of what is at the worker."""
+        """Lets go of the computations at the worker: each holds this executor, and none would ever be freed."""
         self._sent.clear()
 
     def close(self) -> None:

@@ -5,11 +5,6 @@ from __future__ import annotations
 import tensorflow as tf
 
 
-def finite_or_zero(values: tf.Tensor) -> tf.Tensor:
-    """The values, and zero where they are not finite; several times as fast as a selection."""
-    return tf.math.multiply_no_nan(values, tf.cast(tf.math.is_finite(values), values.dtype))
-
-
 @tf.keras.utils.register_keras_serializable("tff_affect")
 class MissingFrames(tf.keras.layers.Layer):
     """Masks frames in which any feature is NaN, for every layer above.
@@ -26,4 +21,5 @@ class MissingFrames(tf.keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """The inputs with zeros for NaN."""
-        return finite_or_zero(inputs)
+        # Not a selection: that takes several times as long.
+        return tf.math.multiply_no_nan(inputs, tf.cast(tf.math.is_finite(inputs), inputs.dtype))
