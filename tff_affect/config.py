@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 
+from tff_affect.config_checks import above_zero, at_least, choice
 from tff_affect.errors import InputError
+from tff_affect.privacy_config import PrivacyConfig
 
 TARGETS = ("frame", "window")
 SCALINGS = ("subject", "federated", "none")
@@ -19,24 +21,10 @@ LOSSES = ("ccc", "mse")
 CLIENT_OPTIMIZERS = ("sgd", "adam")
 SERVER_OPTIMIZERS = ("sgd", "adam", "yogi", "adagrad")
 WEIGHTINGS = ("windows", "uniform")
-METHODS = ("mean predictor", "local-only", "centralised", "federated")
+PRIVATE_CENTRALISED, PRIVATE_FEDERATED = "centralised + DP", "federated + DP"
+WITHOUT_PRIVACY = ("mean predictor", "local-only", "centralised", "federated")
+METHODS = (*WITHOUT_PRIVACY, PRIVATE_CENTRALISED, PRIVATE_FEDERATED)
 POSTPROCESSING = ("median", "centring", "scaling", "shift")
-
-
-def _choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise InputError(f"{name}: expected one of {', '.join(choices)}, found {value!r}")
-
-
-def _at_least(name: str, value: float, least: float) -> None:
-    if not least <= value < math.inf:
-        finite = " and finite" if value == math.inf else ""
-        raise InputError(f"{name}: expected at least {least:g}{finite}, found {value:g}")
-
-
-def _above_zero(name: str, value: float) -> None:
-    if not 0 < value < math.inf:
-        raise InputError(f"{name}: expected a number above 0, found {value:g}")
 
 
 @dataclass(frozen=True)
@@ -65,13 +53,13 @@ class DataConfig:
     minimum_valid: float = 0.25
 
     def __post_init__(self) -> None:
-        _at_least("data.window", self.window, 1)
-        _at_least("data.hop", self.hop, 1)
+        at_least("data.window", self.window, 1)
+        at_least("data.hop", self.hop, 1)
         if self.hop > self.window:
             raise InputError(f"data.hop: expected at most the window of {self.window} frames, found {self.hop}")
-        _choice("data.target", self.target, TARGETS)
-        _choice("data.scaling", self.scaling, SCALINGS)
-        _at_least("data.target_delay", self.target_delay, 0)
+        choice("data.target", self.target, TARGETS)
+        choice("data.scaling", self.scaling, SCALINGS)
+        at_least("data.target_delay", self.target_delay, 0)
         if not 0 <= self.minimum_valid <= 1:
             raise InputError(f"data.minimum_valid: expected a share from 0 to 1, found {self.minimum_valid:g}")
 
@@ -107,11 +95,11 @@ class SplitConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _choice("split.scheme", self.scheme, SPLIT_SCHEMES)
+        choice("split.scheme", self.scheme, SPLIT_SCHEMES)
         if self.scheme == "holdout" and not self.shuffle:
             raise InputError("split.shuffle: holdout draws its subjects at random; expected true, or k-fold")
-        _at_least("split.folds", self.folds, 2)
-        _at_least("split.seed", self.seed, 0)
+        at_least("split.folds", self.folds, 2)
+        at_least("split.seed", self.seed, 0)
         for name in ("development", "test"):
             if not 0 < getattr(self, name) < 1:
                 raise InputError(f"split.{name}: expected a share between 0 and 1, found {getattr(self, name):g}")
@@ -140,7 +128,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         for name in ("units", "layers", "kernel_size", "blocks"):
             if getattr(self, name) is not None:
-                _at_least(f"model.{name}", getattr(self, name), 1)
+                at_least(f"model.{name}", getattr(self, name), 1)
         if self.dropout is not None and not 0 <= self.dropout < 1:
             raise InputError(f"model.dropout: expected at least 0 and below 1, found {self.dropout:g}")
 
@@ -160,8 +148,8 @@ class OptimizerConfig:
     momentum: float = 0.0
 
     def __post_init__(self) -> None:
-        _choice("optimizer.name", self.name, SERVER_OPTIMIZERS)
-        _above_zero("optimizer.learning_rate", self.learning_rate)
+        choice("optimizer.name", self.name, SERVER_OPTIMIZERS)
+        above_zero("optimizer.learning_rate", self.learning_rate)
         if self.name != "sgd" and (self.learning_rate >= 1 or self.momentum):
             raise InputError(
                 f"optimizer {self.name}: expected a learning rate below 1 and no momentum, found "
@@ -213,10 +201,10 @@ class TrainingConfig:
             ("rounds", 1), ("clients_per_round", 0), ("local_epochs", 1), ("batch_size", 1), ("proximal_strength", 0),
             ("evaluate_every", 1), ("patience", 0), ("checkpoint_every", 1),
         ):  # fmt: skip
-            _at_least(f"training.{name}", getattr(self, name), least)
-        _choice("training.loss", self.loss, LOSSES)
-        _choice("training.client_optimizer.name", self.client_optimizer.name, CLIENT_OPTIMIZERS)
-        _choice("training.weighting", self.weighting, WEIGHTINGS)
+            at_least(f"training.{name}", getattr(self, name), least)
+        choice("training.loss", self.loss, LOSSES)
+        choice("training.client_optimizer.name", self.client_optimizer.name, CLIENT_OPTIMIZERS)
+        choice("training.weighting", self.weighting, WEIGHTINGS)
 
 
 @dataclass(frozen=True)
@@ -235,7 +223,7 @@ class TuningConfig:
         for name in ("client_learning_rates", "baseline_learning_rates"):
             rates = getattr(self, name)
             for rate in rates:
-                _above_zero(f"tuning.{name}", rate)
+                above_zero(f"tuning.{name}", rate)
             if len(set(rates)) != len(rates):
                 raise InputError(f"tuning.{name}: expected no rate twice, found {list(rates)}")
 
@@ -249,29 +237,33 @@ class StudyConfig:
         split: Who trains, develops and tests.
         model: The network.
         training: Federated training and the shared budget.
-        methods: Rows of the table, in the order of ``METHODS``.
+        methods: Ways of training, of ``METHODS``. Those with differential privacy join by themselves where
+            ``privacy`` has a noise multiplier.
         seeds: Training seeds; each gives initial weights, client sampling and window order.
         tuning: Learning rates to choose from in each run; none by default.
         postprocess: Steps of the post-processing chain, of ``POSTPROCESSING`` and in that order; none by default.
+        privacy: Differential privacy; none by default.
     """
 
     data: DataConfig = field(default_factory=DataConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
-    methods: list[str] = field(default_factory=lambda: list(METHODS))
+    methods: list[str] = field(default_factory=lambda: list(WITHOUT_PRIVACY))
     seeds: list[int] = field(default_factory=lambda: [0])
     tuning: TuningConfig = field(default_factory=TuningConfig)
     postprocess: list[str] = field(default_factory=list)
+    privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
 
     def __post_init__(self) -> None:
         for method in self.methods:
-            _choice("methods", method, METHODS)
-        if "federated" not in self.methods:
+            choice("methods", method, METHODS)
+        if "federated" not in self.rows and PRIVATE_FEDERATED not in self.rows:
             raise InputError("methods: 'federated' cannot be left out; the other rows are its baselines")
+        self._check_privacy()
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise InputError(f"seeds: expected at least one seed and no seed twice, found {list(self.seeds)}")
-        _at_least("seeds", min(self.seeds), 0)
+        at_least("seeds", min(self.seeds), 0)
         self._check_postprocess()
         # Made once here, so that an optimizer refuses its candidates before anything is trained.
         for optimizer, rates in (
@@ -286,9 +278,44 @@ class StudyConfig:
         """What centralised and local-only training use."""
         return self.training.baseline_optimizer or self.training.client_optimizer
 
+    @property
+    def rows(self) -> list[str]:
+        """Rows of the table, in the order of ``METHODS``: the methods, and the private ones that privacy adds."""
+        private = []
+        if self.privacy.enabled:
+            private.append(PRIVATE_FEDERATED)
+            if self.privacy.level == "window" and "centralised" in self.methods:
+                private.append(PRIVATE_CENTRALISED)
+        return [method for method in METHODS if method in (*self.methods, *private)]
+
+    def _check_privacy(self) -> None:
+        privacy = self.privacy
+        if not privacy.enabled:
+            for method in (PRIVATE_CENTRALISED, PRIVATE_FEDERATED):
+                if method in self.methods:
+                    raise InputError(f"methods: {method!r} needs privacy.noise_multiplier; name it, or leave it out")
+            return
+        if PRIVATE_CENTRALISED in self.methods and privacy.level != "window":
+            raise InputError(f"methods: {PRIVATE_CENTRALISED!r} protects windows; set privacy.level=window")
+        if self.training.weighting != "uniform":
+            raise InputError(
+                "training.weighting: under differential privacy weights are uniform, since the numbers of windows are "
+                f"private too; found {self.training.weighting!r}, set training.weighting=uniform"
+            )
+        if privacy.level == "window" and self.data.hop < self.data.window:
+            raise InputError(
+                f"data.hop: windows that overlap share frames, so that protecting one window protects no frame; "
+                f"expected a hop of {self.data.window} frames with privacy.level=window, found {self.data.hop}"
+            )
+        if self.tuning != TuningConfig() and privacy.settings_from != "this cohort":
+            raise InputError(
+                "tuning: learning rates are chosen on this cohort, which the report of epsilon must say; set "
+                "privacy.settings_from='this cohort', or name one rate"
+            )
+
     def _check_postprocess(self) -> None:
         for step in self.postprocess:
-            _choice("postprocess", step, POSTPROCESSING)
+            choice("postprocess", step, POSTPROCESSING)
         if list(self.postprocess) != [step for step in POSTPROCESSING if step in self.postprocess]:
             order = ", ".join(POSTPROCESSING)
             raise InputError(f"postprocess: expected steps in the order {order}, found {', '.join(self.postprocess)}")

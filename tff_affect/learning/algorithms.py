@@ -20,8 +20,9 @@ import tensorflow_federated as tff
 
 from tff_affect.client_data import StagedCohort
 from tff_affect.config import ModelConfig, OptimizerConfig, TrainingConfig
-from tff_affect.learning.local_training import LocalTraining, Network
+from tff_affect.learning.local_training import LocalTraining
 from tff_affect.learning.proximal import ProximalOptimizer
+from tff_affect.models.network import Network
 
 
 def build_optimizer(config: OptimizerConfig) -> tff.learning.optimizers.Optimizer:

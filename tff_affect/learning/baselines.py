@@ -20,9 +20,10 @@ from tff_affect.client_data import StagedCohort
 from tff_affect.config import ModelConfig, TrainingConfig
 from tff_affect.errors import DivergedError
 from tff_affect.learning.algorithms import build_optimizer
-from tff_affect.learning.local_training import LocalTraining, Network, Trained
+from tff_affect.learning.local_training import LocalTraining, Trained
 from tff_affect.learning.sampling import derived_seed
 from tff_affect.metrics import SufficientStatistics
+from tff_affect.models.network import Network
 from tff_affect.models.registry import Weights
 
 _Sequence = tuple[tf.Tensor, tf.Tensor, np.ndarray]

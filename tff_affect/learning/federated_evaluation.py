@@ -17,8 +17,8 @@ import tensorflow_federated as tff
 from tff_affect.client_data import StagedCohort
 from tff_affect.config import ModelConfig
 from tff_affect.learning.algorithms import model_type
-from tff_affect.learning.local_training import Network
 from tff_affect.metrics import SufficientStatistics, statistics_in_graph
+from tff_affect.models.network import Network
 from tff_affect.models.registry import Weights
 
 

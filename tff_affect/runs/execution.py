@@ -37,7 +37,7 @@ class RunExecutor:
         rows = results_of(folder.path)
         left = methods_left(self._config, rows)
         if ceiling is not None and not rows:
-            rows = [row for row in ceiling(run.split) if row["method"] in self._config.methods]
+            rows = [row for row in ceiling(run.split) if row["method"] in self._config.rows]
         work = self._work(run, staged, folder) if left else None
         for method in left:
             rows += work.rows(method) if work is not None else []

@@ -73,7 +73,7 @@ def results_of(folder: Path) -> list[Row]:
 def methods_left(config: StudyConfig, rows: Sequence[Row]) -> list[str]:
     """Methods of the configuration that a run's rows do not hold yet, in the order of ``METHODS``."""
     done = {row["method"] for row in rows if row["kind"] == "measured"}
-    return [method for method in METHODS if method in config.methods and method not in done]
+    return [method for method in METHODS if method in config.rows and method not in done]
 
 
 def runs_left(folder: Path, config: StudyConfig, runs: Sequence[PlannedRun]) -> list[PlannedRun]:

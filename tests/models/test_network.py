@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from tff_affect.client_data import WindowShape
 from tff_affect.config import ModelConfig
-from tff_affect.learning.local_training import Network
 from tff_affect.losses import build_loss
+from tff_affect.models.network import Network
 from tff_affect.models.registry import MODELS, build_model
 
 SHAPE = WindowShape(window=12, features=3, labels=2)
