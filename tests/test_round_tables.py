@@ -35,7 +35,7 @@ def statistics_of(series: Series) -> dict[str, SufficientStatistics]:
 
 def result(number: int, evaluated: bool = True) -> RoundResult:
     development = statistics_of(series_of(number)) if evaluated else None
-    return RoundResult(number, ("P3", "P4", "P5"), 10 * number, 1 / (3 * number), development)
+    return RoundResult(number, 3, 10 * number, 1 / (3 * number), development)
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ from tff_affect.cohort import Cohort
 from tff_affect.config import DataConfig
 from tff_affect.errors import InputError
 
+ABSENT = ""
+"""Stands for a client that takes no part: it contributes nothing."""
 _KEY_SEPARATOR = "#"
 _TOO_FEW = "shorten data.window, lower data.minimum_valid or leave the subject out"
 
@@ -201,8 +203,8 @@ class StagedCohort:
 
     def training_batches(self, key: tf.Tensor, epochs: int, shuffle: bool) -> TrainingBatches:
         """What a client trains on in a round, from a `training_key`; usable in a graph."""
-        parts = tf.strings.split([key], _KEY_SEPARATOR).to_tensor()[0]
-        windows, seed = self.training_windows(parts[0]), tf.strings.to_number(parts[1], tf.int64)
+        client, number = parts_of_key(key)
+        windows, seed = self.training_windows(client), tf.strings.to_number(number, tf.int64)
         count = tf.shape(windows[0])[0]
         order = shuffled_order(count, epochs, seed) if shuffle else tf.tile(tf.range(count)[tf.newaxis], [epochs, 1])
         return TrainingBatches(windows, order, seed)
@@ -237,8 +239,14 @@ def average_windows(predictions: tf.Tensor, starts: tf.Tensor, frames: tf.Tensor
 
 
 def training_key(client: str, seed: int) -> str:
-    """What enters a training round for a client: its id and the seed of its window order."""
+    """What enters a training round for a client: its id, or `ABSENT`, and the seed of its window order."""
     return f"{client}{_KEY_SEPARATOR}{seed}"
+
+
+def parts_of_key(key: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Client and seed of a `training_key`, as strings; usable in a graph."""
+    parts = tf.strings.split([key], _KEY_SEPARATOR).to_tensor()[0]
+    return parts[0], parts[1]
 
 
 def check_windows(staged: StagedCohort, clients: Sequence[str]) -> None:

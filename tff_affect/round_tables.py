@@ -40,12 +40,9 @@ class RoundTables:
 
     def observe(self, result: RoundResult) -> None:
         """Adds a round's rows."""
-        row: dict[str, Any] = {
-            "round": result.number,
-            "clients": len(result.clients),
-            "train_windows": result.windows,
-            "train_loss": repr(result.loss),
-        }
+        told = {"clients": result.clients, "train_windows": result.windows, "train_loss": result.loss}
+        row: dict[str, Any] = {"round": result.number}
+        row |= {name: repr(value) for name, value in told.items() if value is not None}
         if result.development:
             row |= self._development(list(result.development.values()))
             self.add_clients(result.number, DEVELOPMENT, result.development)

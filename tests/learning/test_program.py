@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from tff_affect.config import TrainingConfig
 from tff_affect.learning.program import FederatedProgram, RoundResult
+from tff_affect.learning.sampling import ClientSampling
 from tff_affect.metrics import SufficientStatistics
 
 GOLD = np.array([0.0, 1.0, 2.0, 3.0])[:, None]
@@ -91,9 +93,9 @@ class RowsUntil(Rows):
 
 def program(peak: float = 5.0, **changes: Any) -> FederatedProgram:
     training = TrainingConfig(**{"rounds": 12, "patience": 3, "checkpoint_every": 4, "clients_per_round": 2, **changes})
-    clients, development = ("a", "b", "c"), ("d", "e")
+    sampling, development = ClientSampling(("a", "b", "c"), training.clients_per_round, 1), ("d", "e")
     start = [np.zeros(1, np.float32)]
-    return FederatedProgram(CountingProcess(), PeakEvaluation(peak), training, clients, development, 1, start)  # type: ignore[arg-type]
+    return FederatedProgram(CountingProcess(), PeakEvaluation(peak), training, sampling, development, start)  # type: ignore[arg-type]
 
 
 def test_the_best_round_is_kept_and_patience_ends_training() -> None:
@@ -128,7 +130,7 @@ def test_a_round_is_scored_while_the_next_one_trains() -> None:
 
     training = TrainingConfig(rounds=3, patience=0)
     weights = [np.zeros(1, np.float32)]
-    parts = (Process(), Beside(2.0), training, ("a",), ("d",), 1, weights)
+    parts = (Process(), Beside(2.0), training, ClientSampling(("a",), 0, 1), ("d",), weights)
     FederatedProgram(*parts).run(Memory(), Rows())  # type: ignore[arg-type]
     assert events == [
         "train 1", "begin 1", "train 2", "begin 2", "wait 1", "train 3", "begin 3", "wait 2", "wait 3",
@@ -164,3 +166,28 @@ def test_window_order_differs_between_rounds_and_clients() -> None:
     whole.run(Memory(), Rows())
     keys = [key for cohort in whole.process.keys for key in cohort]  # type: ignore[attr-defined]
     assert len({key.split("#")[1] for key in keys}) == len(keys) == 36
+
+
+def test_what_is_told_before_a_round_counts_rounds_that_were_computed_again_or_dropped() -> None:
+    told: list[int] = []
+    rows, memory = RowsUntil(6), Memory()
+    cut = replace(program(), before_round=told.append)
+    with pytest.raises(Cut):
+        cut.run(memory, rows)
+    # Round 7 had begun beside the scores of round 6; the checkpoint is that of round 4.
+    assert told == [1, 2, 3, 4, 5, 6, 7]
+    rows.last = 0
+    replace(program(), before_round=told.append).run(memory, rows)
+    assert told[7:] == [5, 6, 7, 8, 9]
+    assert max(rows.rows) == 8
+
+
+def test_a_process_that_withholds_what_it_measured_gives_rounds_without_it() -> None:
+    class Silent(CountingProcess):
+        def next(self, state: dict, keys: list[str]) -> SimpleNamespace:
+            output = super().next(state, keys)
+            return SimpleNamespace(state=output.state, metrics={"client_work": {}})
+
+    rows = Rows()
+    replace(program(), process=Silent()).run(Memory(), rows)  # type: ignore[arg-type]
+    assert {(r.clients, r.windows, r.loss) for r in rows.rows.values()} == {(None, None, None)}

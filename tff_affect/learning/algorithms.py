@@ -18,11 +18,13 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_federated as tff
 
-from tff_affect.client_data import StagedCohort
+from tff_affect.client_data import ABSENT, StagedCohort, parts_of_key
 from tff_affect.config import ModelConfig, OptimizerConfig, TrainingConfig
-from tff_affect.learning.local_training import LocalTraining
+from tff_affect.learning.aggregation import RoundAggregation, private_mean, weighted_mean
+from tff_affect.learning.local_training import LocalTraining, Trained
 from tff_affect.learning.proximal import ProximalOptimizer
 from tff_affect.models.network import Network
+from tff_affect.privacy_config import PrivacyConfig
 
 
 def build_optimizer(config: OptimizerConfig) -> tff.learning.optimizers.Optimizer:
@@ -50,51 +52,131 @@ def model_type(staged: StagedCohort, model: ModelConfig) -> tff.Type:
     return tff.to_type(tff.learning.models.ModelWeights(trainable, non_trainable=[]))
 
 
-def client_update(staged: StagedCohort, model: ModelConfig, training: TrainingConfig) -> tff.Computation:
+def client_update(
+    staged: StagedCohort, model: ModelConfig, training: TrainingConfig, windows: PrivacyConfig | None = None
+) -> tff.Computation:
     """What a client does in a round.
 
     Type: ``(<ModelWeights, str> -> <update=weights, weight=float32, loss=float32, windows=int64>)``, from the server's
     weights and a `training_key`. The update is the pseudo-gradient of Reddi et al. 2021, the weights before local
     training less those after it, times the client's weight; where it is not finite it is zero, and so is the weight.
     ``loss`` is the sum over the windows seen, ``windows`` their number, times epochs.
+
+    With ``windows``, local training protects each window by DP-SGD; neither loss nor number of windows are sent then.
     """
-    local = LocalTraining(Network(model, staged.shape), training.loss, build_client_optimizer(training))
+    local = _LocalRound(staged, model, training, windows)
 
     @tff.tensorflow.computation(model_type(staged, model), np.str_)
     @tf.function(autograph=False)
     def update(sent: Any, key: tf.Tensor) -> OrderedDict:
-        batches = staged.training_batches(key, training.local_epochs, training.shuffle)
-        start = list(sent.trainable)
-        done = local.passes(
-            start, local.initial_optimizer(), batches.windows, batches.order, training.batch_size, batches.seed
-        )
-        seen = tf.size(batches.order)
-        change = [before - after for after, before in zip(done.weights, start, strict=True)]
+        change, done, seen = local.train(list(sent.trainable), key)
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(c)) for c in change])
         weight = tf.cast(seen if training.weighting == "windows" else tf.minimum(seen, 1), tf.float32)
-        return OrderedDict(
+        result = OrderedDict(
             update=[tf.where(finite, c * weight, tf.zeros_like(c)) for c in change],
             weight=tf.where(finite, weight, 0.0),
-            loss=done.loss * tf.cast(seen, tf.float32),
-            windows=tf.cast(seen, tf.int64),
+        )
+        if windows is not None:
+            return result
+        return result | OrderedDict(loss=done.loss * tf.cast(seen, tf.float32), windows=tf.cast(seen, tf.int64))
+
+    return update
+
+
+def bare_client_update(staged: StagedCohort, model: ModelConfig, training: TrainingConfig) -> tff.Computation:
+    """What a client does in a round and sends to a mechanism that protects subjects: its update and nothing else.
+
+    Type: ``(<ModelWeights, str> -> weights)``. The update of an absent client is zero. One that is not finite is sent
+    as it is: no client may be trusted to look.
+    """
+    local = _LocalRound(staged, model, training, None)
+
+    @tff.tensorflow.computation(model_type(staged, model), np.str_)
+    @tf.function(autograph=False)
+    def update(sent: Any, key: tf.Tensor) -> list[tf.Tensor]:
+        weights = list(sent.trainable)
+        return tf.cond(
+            tf.equal(parts_of_key(key)[0], ABSENT),
+            lambda: [tf.zeros_like(w) for w in weights],
+            lambda: local.train(weights, key)[0],
         )
 
     return update
 
 
+class _LocalRound:
+    """A client's local training."""
+
+    def __init__(
+        self, staged: StagedCohort, model: ModelConfig, training: TrainingConfig, windows: PrivacyConfig | None
+    ) -> None:
+        self._staged, self._training, self._windows = staged, training, windows
+        self._local = LocalTraining(Network(model, staged.shape), training.loss, build_client_optimizer(training))
+
+    def train(self, start: list[tf.Tensor], key: tf.Tensor) -> tuple[list[tf.Tensor], Trained, tf.Tensor]:
+        """The change of the weights, what training gave, and windows seen, times epochs."""
+        training, local = self._training, self._local
+        batches = self._staged.training_batches(key, training.local_epochs, training.shuffle)
+        begin, size = local.initial_optimizer(), training.batch_size
+        if self._windows is None:
+            done = local.passes(start, begin, batches.windows, batches.order, size, batches.seed)
+        else:
+            done = local.private_steps(
+                start, begin, batches.windows, training.local_epochs, size, self._windows, batches.seed
+            )
+        change = [before - after for after, before in zip(done.weights, start, strict=True)]
+        return change, done, tf.size(batches.order)
+
+
 def build_federated_averaging(
     staged: StagedCohort, model: ModelConfig, training: TrainingConfig
+) -> tff.learning.templates.LearningProcess:
+    """Federated averaging without privacy: a learning process as of `build_learning_process`."""
+    update = client_update(staged, model, training)
+    return build_learning_process(update, weighted_mean(update.type_signature.result), training)
+
+
+def build_private_averaging(
+    staged: StagedCohort,
+    model: ModelConfig,
+    training: TrainingConfig,
+    privacy: PrivacyConfig,
+    mechanism: tff.aggregators.UnweightedAggregationFactory | None,
+) -> tff.learning.templates.LearningProcess:
+    """Federated averaging with differential privacy: a learning process as of `build_learning_process`.
+
+    With a mechanism that neither clips nor adds noise it is federated averaging with uniform weights.
+
+    Args:
+        staged: The clients' sequences.
+        model: The network.
+        training: Weighting must be uniform.
+        privacy: What is protected.
+        mechanism: What protects subjects (McMahan et al. 2018); None where windows are protected.
+    """
+    if mechanism is None:
+        update = client_update(staged, model, training, privacy)
+        return build_learning_process(update, weighted_mean(update.type_signature.result), training)
+    update = bare_client_update(staged, model, training)
+    return build_learning_process(update, private_mean(update.type_signature.result, mechanism), training)
+
+
+def build_learning_process(
+    update: tff.Computation, aggregation: RoundAggregation, training: TrainingConfig
 ) -> tff.learning.templates.LearningProcess:
     """A learning process whose ``next`` takes `training_key` strings, one per client of the round.
 
     Type of ``next``: ``(<state@SERVER, {str}@CLIENTS> -> <state@SERVER, metrics@SERVER>)``; each client's data are
-    produced where its file is. Update, weight and metrics of a client travel together, in one sum: each computation
-    more per client costs as much as a step of a small network.
+    produced where its file is.
+
+    Args:
+        update: What a client does, from the server's weights and its key to what it sends.
+        aggregation: Makes the mean update of it.
+        training: Gives the server's optimizer.
     """
-    update = client_update(staged, model, training)
     weights = update.type_signature.parameter[0]
     distributor = tff.learning.templates.build_broadcast_process(weights)
-    aggregator = tff.aggregators.SumFactory().create(update.type_signature.result)
+    aggregator = aggregation.process
     finalizer = tff.learning.templates.build_apply_optimizer_finalizer(
         build_optimizer(training.server_optimizer), weights
     )
@@ -115,26 +197,17 @@ def build_federated_averaging(
             )
         )
 
-    @tff.tensorflow.computation(update.type_signature.result)
-    def mean_update(total: Any) -> Any:
-        return [tf.math.divide_no_nan(u, total["weight"]) for u in total["update"]]
-
-    @tff.tensorflow.computation(update.type_signature.result)
-    def measured(total: Any) -> Any:
-        loss = tf.math.divide_no_nan(total["loss"], tf.cast(total["windows"], tf.float32))
-        return OrderedDict(train=OrderedDict(num_examples=total["windows"], loss=loss))
-
     state_type = initialize.type_signature.result
 
     @tff.federated_computation(state_type, tff.FederatedType(np.str_, tff.CLIENTS))
     def next_round(state: Any, keys: Any) -> tff.learning.templates.LearningProcessOutput:
         sent = distributor.next(state.distributor, state.global_model_weights)
         total = aggregator.next(state.aggregator, tff.federated_map(update, (sent.result, keys)))
-        mean = tff.federated_map(mean_update, total.result)
+        mean = tff.federated_map(aggregation.mean, total.result)
         stepped = finalizer.next(state.finalizer, state.global_model_weights, mean)
         metrics = OrderedDict(
             distributor=sent.measurements,
-            client_work=tff.federated_map(measured, total.result),
+            client_work=tff.federated_map(aggregation.measured, total.result),
             aggregator=total.measurements,
             finalizer=stepped.measurements,
         )

@@ -7,16 +7,15 @@ any checkpoint equals one that was never interrupted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 import tensorflow_federated as tff
 
-from tff_affect.client_data import training_key
 from tff_affect.config import TrainingConfig
-from tff_affect.learning.sampling import derived_seed, round_cohort
+from tff_affect.learning.sampling import ClientSampling
 from tff_affect.metrics import SufficientStatistics
 from tff_affect.models.registry import Weights
 
@@ -47,20 +46,20 @@ class StateStore(Protocol):
 
 @dataclass(frozen=True)
 class RoundResult:
-    """What a round gave.
+    """What a round gave. Under differential privacy nothing of the training clients is told.
 
     Attributes:
         number: One-based.
-        clients: Clients that took part.
-        windows: Windows they trained on, times local epochs.
-        loss: Their mean training loss.
+        clients: How many clients took part; None where that is withheld.
+        windows: Windows they trained on, times local epochs; None where that is withheld.
+        loss: Their mean training loss; None where that is withheld.
         development: Statistics of each development client, if the round was evaluated.
     """
 
     number: int
-    clients: tuple[str, ...]
-    windows: int
-    loss: float
+    clients: int | None
+    windows: int | None
+    loss: float | None
     development: dict[str, SufficientStatistics] | None = None
 
 
@@ -91,20 +90,20 @@ class FederatedProgram:
     Attributes:
         process: Learning process over `training_key` strings.
         evaluation: Scores development clients.
-        training: Rounds, sampling, early stopping, checkpoint interval.
-        clients: Training clients.
+        training: Rounds, early stopping, checkpoint interval.
+        sampling: Draws the clients of each round.
         development: Development clients; the best weights are those with the highest `development_score` on them.
-        seed: Seed of client sampling and window order.
         initial_weights: Trainable weights to start from.
+        before_round: Told of a round before it is computed; also of one that is computed again, or dropped.
     """
 
     process: tff.learning.templates.LearningProcess
     evaluation: Evaluation
     training: TrainingConfig
-    clients: tuple[str, ...]
+    sampling: ClientSampling
     development: tuple[str, ...]
-    seed: int
     initial_weights: Weights
+    before_round: Callable[[int], None] = lambda number: None
 
     def run(self, checkpoints: StateStore, observer: Observer) -> tuple[Weights, int]:
         """Trains to the end, from the newest checkpoint if there is one.
@@ -149,11 +148,10 @@ class FederatedProgram:
         return bool(self.training.patience) and int(state["stale"]) >= self.training.patience
 
     def _train(self, learning: Any, number: int) -> _Trained:
-        cohort = round_cohort(self.clients, self.training.clients_per_round, self.seed, number)
-        keys = [training_key(c, derived_seed(self.seed, "window order", number, c)) for c in cohort]
-        output = self.process.next(learning, keys)
-        metrics = output.metrics["client_work"]["train"]
-        result = RoundResult(number, cohort, int(metrics["num_examples"]), float(metrics["loss"]))
+        cohort = self.sampling.cohort(number)
+        self.before_round(number)
+        output = self.process.next(learning, self.sampling.keys(number, cohort))
+        result = _measured(number, len(cohort), output.metrics["client_work"])
         if number % self.training.evaluate_every and number != self.training.rounds:
             return _Trained(output.state, result)
         weights = [np.asarray(w) for w in self.process.get_model_weights(output.state).trainable]
@@ -173,6 +171,13 @@ class FederatedProgram:
         if last or result.number % self.training.checkpoint_every == 0:
             checkpoints.save(state, result.number)
         return state
+
+
+def _measured(number: int, clients: int, told: Mapping[str, Any]) -> RoundResult:
+    """A round from what the process tells of its clients."""
+    if "train" not in told:
+        return RoundResult(number, None, None, None)
+    return RoundResult(number, clients, int(told["train"]["num_examples"]), float(told["train"]["loss"]))
 
 
 def _with_score(state: dict[str, Any], weights: Weights, number: int, score: float) -> dict[str, Any]:

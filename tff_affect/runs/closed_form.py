@@ -60,7 +60,7 @@ class ClosedForm:
         windows = sum(len(staged.training_windows(client)[0]) for client in self.split.train)
         # Sums hold no squares of labels, so that there is no loss to tell.
         result = RoundResult(
-            1, self.split.train, windows, float("nan"), dict(zip(development, statistics, strict=True))
+            1, len(self.split.train), windows, float("nan"), dict(zip(development, statistics, strict=True))
         )
         tables = RoundTables(self.folder.path, self.folder.dimensions)
         tables.resume_after(0)

@@ -19,7 +19,7 @@ from tff_affect.config import StudyConfig
 from tff_affect.learning.baselines import Budget
 from tff_affect.learning.checkpoints import Checkpoints
 from tff_affect.learning.program import FederatedProgram, RoundResult, development_score
-from tff_affect.learning.sampling import derived_seed
+from tff_affect.learning.sampling import ClientSampling, derived_seed
 from tff_affect.models.registry import Weights, initial_weights
 from tff_affect.progress import Task
 from tff_affect.round_tables import PER_CLIENT, ROUNDS, RoundTables
@@ -112,9 +112,11 @@ class Fitting:
         return choice.trained
 
     def _federated(self, rate: float, folder: Path, task: Task, note: str = "") -> tuple[Weights, int]:
+        training = self.config.training
+        sampling = ClientSampling(self.split.train, training.clients_per_round, self.seed)
         program = FederatedProgram(
-            self.learners.processes[rate], self.learners.evaluation, self.config.training, self.split.train,
-            self.split.development, self.seed, self._initial_weights,
+            self.learners.processes[rate], self.learners.evaluation, training, sampling, self.split.development,
+            self._initial_weights,
         )  # fmt: skip
         tables = RoundTables(folder, self.folder.dimensions)
         return program.run(Checkpoints(folder / self.folder.checkpoints.name), _Shown(tables, task, note))
