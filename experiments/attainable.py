@@ -9,7 +9,7 @@ what comes after, may exceed them all.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
@@ -18,21 +18,25 @@ from data_prep.synthetic import synthetic_config_of
 from data_prep.synthetic_ceiling import apply_filter, own_filter
 from data_prep.synthetic_model import subject_id
 from tff_affect.cohort import Cohort
-from tff_affect.config import DataConfig
+from tff_affect.config import METHODS, DataConfig
 from tff_affect.evaluation.per_client import result_rows
 from tff_affect.metrics import SufficientStatistics
 from tff_affect.splits import Split
 
 Row = dict[str, object]
+_OTHERS = ("mean predictor", "local-only")
 
 
-def ceiling_of(cohort: Cohort, data: DataConfig | None = None) -> Callable[[Split], list[Row]] | None:
+def ceiling_of(
+    cohort: Cohort, data: DataConfig | None = None, methods: Sequence[str] = METHODS
+) -> Callable[[Split], list[Row]] | None:
     """The ceiling of a cohort that `data_prep.synthetic` made; None for any other, whose ceiling nobody knows.
 
     Args:
         cohort: The cohort.
         data: How it is scored. With ``target: window`` the filter's output is averaged over each window's valid
             frames and compared with the window's mean gold standard.
+        methods: Those that rows are wanted of. Local-only has one for each pair of a training and a test subject.
     """
     config = synthetic_config_of(cohort)
     if config is None:
@@ -40,10 +44,12 @@ def ceiling_of(cohort: Cohort, data: DataConfig | None = None) -> Callable[[Spli
     index = {subject_id(i): i for i in range(config.subjects)}
     dimensions = cohort.manifest.labels
     scored = data or DataConfig()
+    knowing = tuple(method for method in METHODS if method in methods and method not in _OTHERS)
 
     @cache
     def rows(split: Split) -> list[Row]:
-        filters = {s: own_filter(config, index[s]) for s in (*split.train, *split.test)}
+        lenders = split.train if "local-only" in methods else ()
+        filters = {s: own_filter(config, index[s]) for s in (*lenders, *split.test)}
         found: list[Row] = []
         for client in split.test:
             table = cohort.load(client)
@@ -55,9 +61,10 @@ def ceiling_of(cohort: Cohort, data: DataConfig | None = None) -> Callable[[Spli
                 for method in methods:
                     found.extend(result_rows(method, "attainable", model, client, statistics, dimensions))  # noqa: B023
 
-            add(("mean predictor",), "", np.zeros_like(gold))
-            add(("centralised", "federated"), "", apply_filter(config, table, filters[client]))
-            for model in split.train:
+            if "mean predictor" in methods:
+                add(("mean predictor",), "", np.zeros_like(gold))
+            add(knowing, "", apply_filter(config, table, filters[client]))
+            for model in lenders:
                 add(("local-only",), model, apply_filter(config, table, filters[model]))
         return found
 

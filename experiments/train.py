@@ -71,7 +71,8 @@ def train(
     splits = make_splits(cohort, config.split)
     from tff_affect.runs.study import run_study
 
-    run_study(config, cohort, splits, folder, resume, progress, ceiling_of(cohort, config.data), processes, delay_of)
+    ceiling = ceiling_of(cohort, config.data, config.rows)
+    run_study(config, cohort, splits, folder, resume, progress, ceiling, processes, delay_of)
     manifest = cohort.manifest
     facts = CohortFacts(
         manifest.name, manifest.synthetic, len(cohort.subjects), manifest.frame_rate, manifest.time_unit

@@ -72,3 +72,42 @@ def test_the_predictions_keras_mask_does_not_multiply_the_loss(name: str) -> Non
 def test_an_unknown_loss_is_refused() -> None:
     with pytest.raises(InputError, match="expected one of ccc, mse, found 'mae'"):
         build_loss("mae")
+
+
+@pytest.mark.parametrize("name", ["ccc", "mse"])
+@given(st.integers(0, 2**32 - 1), st.floats(0, 0.7))
+def test_the_loss_of_a_window_is_that_of_a_batch_of_it_alone(name: str, seed: int, masked: float) -> None:
+    gold, predicted = batch(seed, masked)
+    loss = build_loss(name)
+    found = loss.windows(gold, predicted).numpy()
+    assert found.shape == (3,)
+    for window, value in enumerate(found):
+        there = np.isfinite(gold[window]).any()
+        expected = float(loss(gold[[window]], predicted[[window]])) if there else 0.0
+        assert value == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
+def test_the_losses_of_windows_against_numpy_and_audmetric() -> None:
+    gold, predicted = batch(5, 0.0)
+    gold[1, 4:] = np.nan
+    frames = [7, 4, 7]
+    pairs = [(g[:n].astype(np.float64), p[:n]) for g, p, n in zip(gold, predicted, frames, strict=True)]
+    squared = [np.mean((g - p) ** 2) for g, p in pairs]
+    ccc = [1 - np.mean([audmetric.concordance_cc(g[:, d], p[:, d]) for d in range(2)]) for g, p in pairs]
+    np.testing.assert_allclose(build_loss("mse").windows(gold, predicted), squared, rtol=1e-5)
+    np.testing.assert_allclose(build_loss("ccc").windows(gold, predicted), ccc, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["ccc", "mse"])
+def test_a_window_without_a_valid_frame_has_no_loss_and_no_gradient(name: str) -> None:
+    gold, predicted = batch(6, 0.0)
+    gold[1] = np.nan
+    predicted[1, 2] = np.inf
+    guess = tf.Variable(predicted)
+    with tf.GradientTape() as tape:
+        losses = build_loss(name).windows(tf.constant(gold), guess)
+    gradient = tape.gradient(losses, guess).numpy()
+    assert losses[1] == 0
+    np.testing.assert_array_equal(gradient[1], 0)
+    assert np.isfinite(gradient).all()
+    assert (np.abs(gradient[[0, 2]]) > 0).all()

@@ -288,6 +288,19 @@ class StudyConfig:
                 private.append(PRIVATE_CENTRALISED)
         return [method for method in METHODS if method in (*self.methods, *private)]
 
+    @property
+    def client_rates(self) -> list[float]:
+        """Learning rates of the clients that federated training is tried with: the candidates, or the one."""
+        return list(self.tuning.client_learning_rates) or [self.training.client_optimizer.learning_rate]
+
+    def training_at(self, rate: float) -> TrainingConfig:
+        """The training with another learning rate of the clients."""
+        return replace(self.training, client_optimizer=replace(self.training.client_optimizer, learning_rate=rate))
+
+    def baseline_at(self, rate: float) -> TrainingConfig:
+        """The training with another learning rate of the baselines."""
+        return replace(self.training, baseline_optimizer=replace(self.baseline_optimizer, learning_rate=rate))
+
     def _check_privacy(self) -> None:
         privacy = self.privacy
         if not privacy.enabled:

@@ -16,7 +16,7 @@ from tff_affect.metrics import SufficientStatistics, merge_all
 
 ROUNDS, PER_CLIENT = "rounds.csv", "per_client.csv"
 PER_CLIENT_COLUMNS = ("round", "partition", "client", "dimension", "n", "ccc", "pcc", "rmse", "constant")
-DEVELOPMENT = "development"
+TRAIN, DEVELOPMENT, TEST = "train", "development", "test"
 
 
 class RoundTables:
@@ -81,4 +81,4 @@ def _append(file: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]
 def _is_training_row(row: str, last_round: int) -> bool:
     """Whether a row was written in a round up to ``last_round``; rows of the final evaluation name other partitions."""
     cells = row.split(",")
-    return cells[0].isdecimal() and int(cells[0]) <= last_round and cells[1] not in ("train", "test")
+    return cells[0].isdecimal() and int(cells[0]) <= last_round and cells[1] not in (TRAIN, TEST)

@@ -25,7 +25,8 @@ from tff_affect.atomic import replace_bytes, replace_text
 from tff_affect.errors import InputError
 
 CONFIG, ENVIRONMENT, SPLIT, STUDY = "config.yaml", "environment.json", "split.json", "study.json"
-COHORT, TUNING = "cohort_facts.json", "tuning.json"
+COHORT, TUNING, PRIVACY = "cohort_facts.json", "tuning.json", "privacy.json"
+CHECKPOINTS = "checkpoints"
 _RECORDED_PACKAGES = (
     "tensorflow",
     "tensorflow-federated",
@@ -65,20 +66,19 @@ class RunFolder:
         self.dimensions = tuple(dimensions)
         self.path.mkdir(parents=True, exist_ok=True)
 
-    @property
-    def checkpoints(self) -> Path:
-        """Folder of the federated training's checkpoints."""
-        return self.path / "checkpoints"
+    def part(self, method: str) -> Path:
+        """Folder of a method's own checkpoints and tables of rounds."""
+        return self.path / _file_name(method)
 
     def candidate(self, method: str, value: float) -> Path:
         """Folder of one candidate of a tuned method; made if it is not there."""
-        folder = self.path / "tuning" / f"{method}-{value!r}"
+        folder = self.path / "tuning" / f"{_file_name(method)}-{value!r}"
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def write_post_processing(self, method: str, content: Any) -> None:
         """Writes what was fitted of a method's post-processing as ``postprocess/<method>.json``."""
-        file = self.path / "postprocess" / f"{method}.json"
+        file = self.path / "postprocess" / f"{_file_name(method)}.json"
         file.parent.mkdir(exist_ok=True)
         write_json(file, content)
 
@@ -86,7 +86,7 @@ class RunFolder:
         """Writes a method's final weights as ``weights/<method>.npz``, in Keras order."""
         stream = io.BytesIO()
         np.savez(stream, *weights)
-        file = self.path / "weights" / f"{method}.npz"
+        file = self.path / "weights" / f"{_file_name(method)}.npz"
         file.parent.mkdir(exist_ok=True)
         replace_bytes(file, stream.getvalue())
 
@@ -108,9 +108,14 @@ class RunFolder:
             columns[f"{dimension}_predicted"] = pa.array(predicted[:, i].astype(np.float32))
         stream = io.BytesIO()
         pq.write_table(pa.table(columns), stream, compression="zstd")
-        file = self.path / "predictions" / method / f"{client}.parquet"
+        file = self.path / "predictions" / _file_name(method) / f"{client}.parquet"
         file.parent.mkdir(parents=True, exist_ok=True)
         replace_bytes(file, stream.getvalue())
+
+
+def _file_name(method: str) -> str:
+    """``federated + DP`` as ``federated-dp``."""
+    return method.replace(" + ", "-").lower()
 
 
 @contextmanager

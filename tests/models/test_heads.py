@@ -1,9 +1,11 @@
+from pathlib import Path
+
 import numpy as np
 import tensorflow as tf
 
 from tff_affect.client_data import WindowShape
 from tff_affect.config import ModelConfig
-from tff_affect.models.heads import MaskedMean
+from tff_affect.models.heads import AffectDense, MaskedMean
 from tff_affect.models.registry import build_model
 
 
@@ -44,3 +46,23 @@ def test_window_head_predicts_from_the_mean_state() -> None:
     # The head is linear: the prediction from the mean state is the mean of the frames' predictions.
     expected = frame(features).numpy()[:, :6].mean(axis=1, keepdims=True)
     np.testing.assert_allclose(window(features).numpy(), expected, atol=1e-6)
+
+
+def test_a_copy_of_the_weights_for_each_window_is_used_for_that_window() -> None:
+    rng = np.random.default_rng(0)
+    hidden, kernel, bias = (rng.normal(size=size).astype(np.float32) for size in ((4, 9, 3), (4, 3, 2), (4, 2)))
+    left = iter([tf.constant(kernel), tf.constant(bias)])
+    layer = AffectDense(2)
+    with tf.variable_creator_scope(lambda _, **__: next(left)):
+        found = layer(tf.constant(hidden))
+    expected = np.einsum("btu,bud->btd", hidden, kernel) + bias[:, np.newaxis]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_the_head_is_saved_and_loaded_and_named_as_a_dense_layer(tmp_path: Path) -> None:
+    model = build_model(ModelConfig("gru", units=4), WindowShape(9, 3, 2))
+    assert [w.name for w in model.get_layer("affect").weights] == ["affect/kernel:0", "affect/bias:0"]
+    features = np.random.default_rng(0).normal(size=(4, 9, 3)).astype(np.float32)
+    model.save(tmp_path / "model.keras")
+    loaded = tf.keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded(features), model(features))

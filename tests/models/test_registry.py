@@ -9,7 +9,7 @@ from tff_affect.client_data import WindowShape
 from tff_affect.config import ModelConfig
 from tff_affect.errors import InputError
 from tff_affect.models.dropout import SeededDropout
-from tff_affect.models.registry import MODELS, build_model, initial_weights
+from tff_affect.models.registry import MODELS, build_model, check_window_gradients, initial_weights
 
 SHAPE = WindowShape(window=9, features=3, labels=2)
 # Fewer convolution blocks than by default: as much is tested, and sooner.
@@ -131,3 +131,13 @@ def test_settings_without_meaning_are_refused(config: ModelConfig, message: str)
 def test_settings_out_of_range_are_refused(setting: dict) -> None:
     with pytest.raises(InputError, match=f"model.{next(iter(setting))}: expected"):
         ModelConfig(**setting)
+
+
+def test_models_without_gradients_of_single_windows_are_refused_and_others_named() -> None:
+    for name in ("simple_rnn", "lstm", "gru", "bilstm", "bigru"):
+        check_window_gradients(ModelConfig(name))
+    for name in ("cnn_bilstm", "cnn_bigru", "tcn"):
+        with pytest.raises(InputError, match=f"{name} has layers .* one of simple_rnn, lstm, .* found '{name}'; name"):
+            check_window_gradients(ModelConfig(name))
+    with pytest.raises(InputError, match="ridge is solved, not trained by gradients; expected one of"):
+        check_window_gradients(ModelConfig("ridge"))

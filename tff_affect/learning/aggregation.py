@@ -50,7 +50,7 @@ def weighted_mean(sent: tff.Type) -> RoundAggregation:
         loss = tf.math.divide_no_nan(total["loss"], tf.cast(total["windows"], tf.float32))
         return OrderedDict(train=OrderedDict(num_examples=total["windows"], loss=loss))
 
-    told = "loss" in tff.structure.name_list(sent)  # type: ignore[arg-type]
+    told = "loss" in tff.structure.name_list(sent)
     return RoundAggregation(process, mean, measured if told else _withheld(sent))
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import count
 
 import numpy as np
 import tensorflow as tf
@@ -105,15 +106,8 @@ class Trainer:
         Raises:
             DivergedError: If training diverged before the first evaluation.
         """
-        cut = [self._staged.training_windows(client) for client in clients]
-        features, labels = (tf.concat(parts, axis=0) for parts in zip(*cut, strict=True))
-        current = [tf.constant(w, tf.float32) for w in weights]
-        state = self._local.initial_optimizer()
         best, best_score, stale = None, -np.inf, 0
-        for number in range(1, budget.passes + 1):
-            pass_seed = derived_seed(seed, "baseline", *clients, number)
-            order = self._order(len(features), pass_seed)
-            current, state, _ = self._pass(current, state, features, labels, order, np.int64(pass_seed))
+        for number, current in zip(range(1, budget.passes + 1), self._trained(weights, clients, seed), strict=False):
             on_pass()
             if not all(np.isfinite(w).all() for w in current):
                 break
@@ -125,6 +119,23 @@ class Trainer:
         if best is None:
             raise DivergedError("a baseline's training diverged; lower training.baseline_optimizer.learning_rate")
         return [w.numpy() for w in best]
+
+    def _pooled(self, clients: Sequence[str]) -> tuple[tf.Tensor, tf.Tensor]:
+        """The training windows of some clients: features ``[windows, time, feature]``, and labels."""
+        cut = [self._staged.training_windows(client) for client in clients]
+        features, labels = (tf.concat(parts, axis=0) for parts in zip(*cut, strict=True))
+        return features, labels
+
+    def _trained(self, weights: Weights, clients: Sequence[str], seed: int) -> Iterator[list[tf.Tensor]]:
+        """The weights after each pass over the windows of some clients, without end."""
+        features, labels = self._pooled(clients)
+        current = [tf.constant(w, tf.float32) for w in weights]
+        state = self._local.initial_optimizer()
+        for number in count(1):
+            pass_seed = derived_seed(seed, "baseline", *clients, number)
+            order = self._order(len(features), pass_seed)
+            current, state, _ = self._pass(current, state, features, labels, order, np.int64(pass_seed))
+            yield current
 
     def _order(self, windows: int, seed: int) -> np.ndarray:
         shuffled = self._training.shuffle

@@ -12,6 +12,11 @@ import tensorflow_federated as tff
 
 from tff_affect.losses import build_loss
 from tff_affect.models.network import Network, Tensors
+from tff_affect.privacy.dpsgd import PoissonBatch, poisson_batch, private_gradient, sampling_rate
+from tff_affect.privacy.noise import fresh_seed, seed_of
+from tff_affect.privacy_config import PrivacyConfig
+
+_BATCH, _NOISE = 0, 1  # what a step draws for
 
 
 class Trained(NamedTuple):
@@ -86,3 +91,81 @@ class LocalTraining:
             lambda number, *_: number < steps, body, (0, (list(weights), optimizer), 0.0), parallel_iterations=1
         )
         return Trained(weights, optimizer, tf.math.divide_no_nan(total, tf.cast(tf.size(order), tf.float32)))
+
+    def private_step(
+        self,
+        weights: Tensors,
+        optimizer: Any,
+        windows: tuple[tf.Tensor, tf.Tensor],
+        batch: PoissonBatch,
+        privacy: PrivacyConfig,
+        expected_batch: tf.Tensor,
+        dropout: tf.Tensor,
+        noise: tf.Tensor,
+    ) -> Trained:
+        """One step of DP-SGD (Abadi et al. 2016) on one batch; its loss is the sum over the batch's windows.
+
+        Args:
+            weights: To start from.
+            optimizer: Its state.
+            windows: Features ``[windows, time, feature]`` and labels ``[windows, targets, dimension]``.
+            batch: Which of them take part.
+            privacy: Clipping norm and noise.
+            expected_batch: What the noisy sum is divided by.
+            dropout: Seed of dropout, int64.
+            noise: Seed of noise, two int64 numbers.
+        """
+        features, labels = (tf.gather(part, batch.index) for part in windows)
+        losses, gradients = self._network.window_gradients(self._loss, weights, features, labels, dropout)
+        multiplier = privacy.noise_multiplier or 0.0
+        private = private_gradient(gradients, batch.present, privacy.clipping_norm, multiplier, expected_batch, noise)
+        optimizer, new_weights = self._optimizer.next(optimizer, weights, private)
+        return Trained(list(new_weights), optimizer, tf.reduce_sum(tf.boolean_mask(losses, batch.present)))
+
+    def private_steps(
+        self,
+        weights: Tensors,
+        optimizer: Any,
+        windows: tuple[tf.Tensor, tf.Tensor],
+        epochs: int,
+        batch_size: int,
+        privacy: PrivacyConfig,
+        seed: tf.Tensor,
+    ) -> Trained:
+        """Steps of DP-SGD over Poisson batches: each window joins each batch by itself.
+
+        There are as many steps as `passes` makes. Batches and noise come from the entropy of the process that computes
+        them, or from ``seed`` where ``privacy.reproducible_noise`` says so. Special cases that are tests: with noise 0,
+        an infinite norm and all windows in each batch a step is one of `passes`, for a loss that is a mean over
+        windows; with one window and one step of SGD the whole update is the clipped gradient, as at level ``user``.
+
+        Args:
+            weights: To start from.
+            optimizer: Its state.
+            windows: Features ``[windows, time, feature]`` and labels ``[windows, targets, dimension]``.
+            epochs: Passes over the windows that the steps amount to, on average.
+            batch_size: Windows per step, on average; with fewer windows all of them join each step.
+            privacy: Clipping norm and noise, for one window.
+            seed: Of dropout, and of all else where it is to be reproducible; int64.
+
+        Returns:
+            Weights and optimizer that may be released. The loss, a mean over the windows seen, may not: it has no
+            noise.
+        """
+        count = tf.shape(windows[0])[0]
+        rate = sampling_rate(count, batch_size)
+        expected_batch = rate * tf.cast(count, tf.float64)
+        root = tf.unstack(seed_of(seed) if privacy.reproducible_noise else fresh_seed())
+
+        def body(number: tf.Tensor, state: tuple[Tensors, Any], total: tf.Tensor, seen: tf.Tensor) -> tuple:
+            batch = poisson_batch(count, rate, seed_of(*root, number, _BATCH))
+            dropout, noise = seed + tf.cast(number, tf.int64), seed_of(*root, number, _NOISE)
+            done = self.private_step(*state, windows, batch, privacy, expected_batch, dropout, noise)
+            seen += tf.reduce_sum(tf.cast(batch.present, tf.float32))
+            return number + 1, (done.weights, done.optimizer), total + done.loss, seen
+
+        steps = epochs * -(-count // batch_size)
+        _, (weights, optimizer), total, seen = tf.while_loop(
+            lambda number, *_: number < steps, body, (0, (list(weights), optimizer), 0.0, 0.0), parallel_iterations=1
+        )
+        return Trained(weights, optimizer, tf.math.divide_no_nan(total, seen))

@@ -52,6 +52,11 @@ class ClientSampling:
         """Clients of a round, on average where their number varies."""
         return len(self.clients) if self.takes_all else self.size
 
+    @property
+    def rounds_of_a_pass(self) -> int:
+        """Rounds in which ``passes`` sees each client once."""
+        return len(self.clients) // self.expected
+
     def cohort(self, round_number: int) -> tuple[str, ...]:
         """Clients of a round, one-based; sorted."""
         ordered = sorted(self.clients)
@@ -62,8 +67,7 @@ class ClientSampling:
     def _drawn(self, number: int) -> Sequence[int]:
         count = len(self.clients)
         if self.scheme == "passes":
-            rounds = count // self.size
-            turn, place = divmod(number - 1, rounds)
+            turn, place = divmod(number - 1, self.rounds_of_a_pass)
             order = np.random.default_rng(derived_seed(self.seed, "pass", turn)).permutation(count)
             return list(order[place * self.size : (place + 1) * self.size])
         rng = np.random.default_rng(secrets.randbits(128) if self.secret else derived_seed(self.seed, "cohort", number))

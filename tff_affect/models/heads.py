@@ -27,6 +27,20 @@ class MaskedMean(tf.keras.layers.Layer):
         """None: what comes out is no longer a frame."""
 
 
+@tf.keras.utils.register_keras_serializable("tff_affect")
+class AffectDense(tf.keras.layers.Dense):
+    """`tf.keras.layers.Dense` without activation, over ``[batch, time, units]``.
+
+    Its weights may have the batch in front, a copy for each window: each window then has its own.
+    """
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """``[batch, time, labels]``."""
+        if self.kernel.shape.rank == 2:
+            return super().call(inputs)
+        return tf.matmul(inputs, self.kernel) + self.bias[:, tf.newaxis]
+
+
 def affect_head(hidden: tf.Tensor, shape: WindowShape) -> tf.Tensor:
     """One dense layer for all label dimensions jointly, as in Mase et al. 2021.
 
@@ -40,4 +54,4 @@ def affect_head(hidden: tf.Tensor, shape: WindowShape) -> tf.Tensor:
     """
     if shape.target == "window":
         hidden = MaskedMean(name="window_mean")(hidden)
-    return tf.keras.layers.Dense(shape.labels, name="affect")(hidden)
+    return AffectDense(shape.labels, name="affect")(hidden)

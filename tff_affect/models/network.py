@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tff_affect.client_data import WindowShape
 from tff_affect.config import ModelConfig
+from tff_affect.losses import WindowLoss
 from tff_affect.models.dropout import dropout_seed
 from tff_affect.models.registry import build_model
 
@@ -41,13 +42,38 @@ class Network:
         return self._with(weights)(features, training=False)
 
     def gradients(
-        self, loss: tf.keras.losses.Loss, weights: Tensors, features: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor
+        self, loss: WindowLoss, weights: Tensors, features: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor
     ) -> tuple[tf.Tensor, Tensors]:
         """The loss of a batch and its gradients; ``seed`` is that of dropout."""
         with tf.GradientTape(watch_accessed_variables=False) as tape, dropout_seed(seed):
             tape.watch(weights)
             value = loss(labels, self._with(weights)(features, training=True))
         return value, tape.gradient(value, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+    def window_gradients(
+        self, loss: WindowLoss, weights: Tensors, features: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor
+    ) -> tuple[tf.Tensor, Tensors]:
+        """The loss of each window by itself, and its gradients.
+
+        The layers get a copy of the weights for each window; what the sum of the losses does to a copy is what that
+        window does to the weights. For the models of `check_window_gradients` alone.
+
+        Args:
+            loss: Taken over each window.
+            weights: In Keras order.
+            features: ``[batch, time, feature]``, at least one window.
+            labels: ``[batch, targets, dimension]``.
+            seed: Of dropout.
+
+        Returns:
+            Losses ``[batch]``, and gradients, each ``[batch, *shape of the weight]``.
+        """
+        batch = tf.shape(features)[:1]
+        copies = [tf.broadcast_to(w, tf.concat([batch, w.shape], axis=0)) for w in weights]
+        with tf.GradientTape(watch_accessed_variables=False) as tape, dropout_seed(seed):
+            tape.watch(copies)
+            values = loss.windows(labels, self._with(copies)(features, training=True))
+        return values, tape.gradient(values, copies, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
     def _with(self, weights: Tensors) -> tf.keras.Model:
         """The Keras model whose layers find the weights where they would make variables."""

@@ -5,7 +5,9 @@ the previous frame is done for all frames at once: input products before the loo
 backward loop, all weight gradients in one matrix product after it. Going back, a loop carries the gradient of the state
 alone. The loops are unrolled by chunks. LSTM's forward pass is TensorFlow's fused block kernel.
 
-Sequences are time-major, ``[time, batch, feature]``. Weights have the layout of Keras. For float32 on a CPU; LSTM's
+Sequences are time-major, ``[time, batch, feature]``. Weights have the layout of Keras. They may have the batch in
+front, a copy for each window: all copies are taken to be equal, the first is used, and the gradient of each copy is
+that of its window. What one window does to the weights then costs one batched product. For float32 on a CPU; LSTM's
 kernels have no XLA form and no second derivatives. The first ones are checked against float64 in the tests.
 
 Equations: Hochreiter and Schmidhuber 1997 with forget gate (Gers et al. 2000); Cho et al. 2014 in Keras's
@@ -114,13 +116,29 @@ def _product(sequence: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     return product
 
 
-def _weight_gradient(inputs: tf.Tensor, gates: tf.Tensor) -> tf.Tensor:
+def _has_copies(kernel: tf.Tensor) -> bool:
+    """Whether a kernel comes as a copy for each window."""
+    return bool(kernel.shape.rank == 3)
+
+
+def _shared(kernel: tf.Tensor, recurrent: tf.Tensor, bias: tf.Tensor) -> Tensors:
+    """The weights without the batch in front."""
+    return [w[0] for w in (kernel, recurrent, bias)] if _has_copies(kernel) else [kernel, recurrent, bias]
+
+
+def _weight_gradient(inputs: tf.Tensor, gates: tf.Tensor, copies: bool) -> tf.Tensor:
+    if copies:
+        return tf.matmul(_batch_major(inputs), _batch_major(gates), transpose_a=True)
     return tf.matmul(_flat(inputs), _flat(gates), transpose_a=True)
 
 
-def _bias_gradient(gates: tf.Tensor) -> tf.Tensor:
-    """A sum over frames and windows; a general sum takes four times as long."""
-    return tf.raw_ops.BiasAddGrad(out_backprop=_flat(gates))
+def _bias_gradient(gates: tf.Tensor, copies: bool) -> tf.Tensor:
+    """A sum over frames and, without copies, windows; a general sum of both takes four times as long."""
+    return tf.reduce_sum(gates, axis=0) if copies else tf.raw_ops.BiasAddGrad(out_backprop=_flat(gates))
+
+
+def _batch_major(sequence: tf.Tensor) -> tf.Tensor:
+    return tf.transpose(sequence, [1, 0, 2])
 
 
 def lstm(
@@ -138,7 +156,8 @@ def lstm(
         x: ``[time, batch, feature]``.
         h0: ``[batch, units]``, state before the first frame.
         c0: ``[batch, units]``, cell before the first frame.
-        kernel: ``[feature, 4 units]``; gates in Keras's order: input, forget, cell, output.
+        kernel: ``[feature, 4 units]``; gates in Keras's order: input, forget, cell, output. This and the other weights
+            may have the batch in front.
         recurrent: ``[units, 4 units]``.
         bias: ``[4 units]``.
         with_cells: Whether the cells are wanted, too; they cost an operation a frame on the way back.
@@ -149,7 +168,7 @@ def lstm(
 
     @tf.custom_gradient
     def run(*arguments: tf.Tensor) -> tuple[tuple[tf.Tensor, ...], Callable]:
-        block = _block(*arguments)
+        block = _block(*arguments[:3], *_shared(*arguments[3:]))
         outputs = (block.h, block.cs) if with_cells else (block.h,)
         return outputs, lambda *upstream: _lstm_gradient(arguments, block, upstream)
 
@@ -169,7 +188,8 @@ def _block(x: tf.Tensor, h0: tf.Tensor, c0: tf.Tensor, kernel: tf.Tensor, recurr
 
 def _lstm_gradient(arguments: Tensors, block: Any, upstream: Tensors) -> tuple[tf.Tensor, ...]:
     """Gradients of the arguments of `lstm` from those of its states and, where they were wanted, its cells."""
-    x, h0, c0, kernel, recurrent, _ = arguments
+    x, h0, c0, *weights = arguments
+    copies, (kernel, recurrent, _) = _has_copies(weights[0]), _shared(*weights)
     back = tf.transpose(recurrent)
     into_gates = tf.concat(
         [
@@ -191,8 +211,8 @@ def _lstm_gradient(arguments: Tensors, block: Any, upstream: Tensors) -> tuple[t
     (dh0, dc0), (gates,) = scan(step, start, [_with_time(k, x) for k in kept], reverse=True)
     return (
         _product(gates, tf.transpose(kernel)), dh0, dc0,
-        _weight_gradient(x, gates), _weight_gradient(_before(h0, block.h), gates),
-        _bias_gradient(gates),
+        _weight_gradient(x, gates, copies), _weight_gradient(_before(h0, block.h), gates, copies),
+        _bias_gradient(gates, copies),
     )  # fmt: skip
 
 
@@ -219,13 +239,15 @@ def gru(
     Args:
         x: ``[time, batch, feature]``.
         h0: ``[batch, units]``, state before the first frame.
-        kernel: ``[feature, 3 units]``; gates in Keras's order: update, reset, candidate.
+        kernel: ``[feature, 3 units]``; gates in Keras's order: update, reset, candidate. This and the other weights
+            may have the batch in front.
         recurrent: ``[units, 3 units]``.
         bias: ``[2, 3 units]``, of the input product and of the recurrent product.
 
     Returns:
         States after each frame, ``[time, batch, units]``.
     """
+    copies, (kernel, recurrent, bias) = _has_copies(kernel), _shared(kernel, recurrent, bias)
     units = recurrent.shape[0]
     projected = _product(x, kernel) + bias[0]
 
@@ -256,10 +278,10 @@ def gru(
 
         (dh0,), (gates, total) = scan(step, (tf.zeros_like(h0),), (slopes, update, dh), outputs=2, reverse=True)
         outer = tf.concat([gates[..., : 2 * units], total * into_candidate], axis=2)
-        biases = tf.stack([_bias_gradient(g) for g in (outer, gates)])
+        biases = tf.stack([_bias_gradient(g, copies) for g in (outer, gates)], axis=-2)
         return (
             _product(outer, tf.transpose(kernel)), dh0,
-            _weight_gradient(x, outer), _weight_gradient(h_before, gates), biases,
+            _weight_gradient(x, outer, copies), _weight_gradient(h_before, gates, copies), biases,
         )  # fmt: skip
 
     return h, gradient
@@ -274,13 +296,14 @@ def simple(
     Args:
         x: ``[time, batch, feature]``.
         h0: ``[batch, units]``, state before the first frame.
-        kernel: ``[feature, units]``.
+        kernel: ``[feature, units]``. This and the other weights may have the batch in front.
         recurrent: ``[units, units]``.
         bias: ``[units]``.
 
     Returns:
         States after each frame, ``[time, batch, units]``.
     """
+    copies, (kernel, recurrent, bias) = _has_copies(kernel), _shared(kernel, recurrent, bias)
 
     def forward(state: Tensors, frame: Tensors) -> tuple[Tensors, Tensors]:
         h = tf.tanh(frame[0] + tf.matmul(state[0], recurrent))
@@ -298,7 +321,8 @@ def simple(
         (dh0,), (inner,) = scan(step, (tf.zeros_like(h0),), (1 - tf.square(h), dh), reverse=True)
         return (
             _product(inner, tf.transpose(kernel)), dh0,
-            _weight_gradient(x, inner), _weight_gradient(_before(h0, h), inner), _bias_gradient(inner),
+            _weight_gradient(x, inner, copies), _weight_gradient(_before(h0, h), inner, copies),
+            _bias_gradient(inner, copies),
         )  # fmt: skip
 
     return h, gradient

@@ -37,6 +37,7 @@ class Architecture:
         default: What it is built with where a configuration says None; None here too where it has no such thing.
         causal: Whether a frame's prediction depends on no later frame.
         recurrent: Whether ``model.layers`` counts.
+        window_gradients: Whether ``Network.window_gradients`` knows its layers.
     """
 
     summary: str
@@ -45,6 +46,7 @@ class Architecture:
     default: ModelConfig
     causal: bool = True
     recurrent: bool = True
+    window_gradients: bool = False
 
     def resolve(self, config: ModelConfig) -> ModelConfig:
         """The configuration with this architecture's own settings in place of None.
@@ -64,7 +66,8 @@ class Architecture:
 
 def _recurrent(name: str, summary: str, source: str, layer: type, bidirectional: bool = False) -> Architecture:
     build = partial(build_recurrent, layer=layer, bidirectional=bidirectional)
-    return Architecture(summary, source, build, ModelConfig(name, dropout=0.0), causal=not bidirectional)
+    default = ModelConfig(name, dropout=0.0)
+    return Architecture(summary, source, build, default, causal=not bidirectional, window_gradients=True)
 
 
 def _residual(name: str, summary: str, layer: type) -> Architecture:
@@ -107,6 +110,26 @@ def architecture(config: ModelConfig) -> Architecture:
     if config.name not in MODELS:
         raise InputError(f"model.name: expected one of {', '.join(sorted(MODELS))}, found {config.name!r}")
     return MODELS[config.name]
+
+
+def check_window_gradients(config: ModelConfig) -> None:
+    """Refuses a model that cannot be trained with differential privacy of single windows.
+
+    Raises:
+        InputError: If there is no gradient of each window by itself, or no gradient at all; names the models to use.
+    """
+    if architecture(config).window_gradients:
+        return
+    able = ", ".join(name for name, entry in MODELS.items() if entry.window_gradients)
+    reason = (
+        "ridge is solved, not trained by gradients"
+        if config.name == "ridge"
+        else f"{config.name} has layers whose gradient for each single window is not at hand"
+    )
+    raise InputError(
+        f"model.name: privacy.level=window clips the gradient of each window, and {reason}; expected one of {able}, "
+        f"found {config.name!r}; name one of these, or set privacy.level=user"
+    )
 
 
 def build_model(config: ModelConfig, shape: WindowShape) -> tf.keras.Model:

@@ -62,16 +62,16 @@ def _work(connection: Connection, setup: Any) -> None:
 
     from tff_affect.cohort import Cohort
     from tff_affect.learning.runtime import RuntimeConfig, local_runtime
-    from tff_affect.runs.execution import RunExecutor
+    from tff_affect.runs.execution import Executors
 
     tf.config.threading.set_intra_op_parallelism_threads(setup.threads)
     tf.config.threading.set_inter_op_parallelism_threads(setup.threads)
     # The parent has verified the cohort's hashes.
-    cohort = Cohort.open(setup.config.data.cohort, verify=False)
-    executor = RunExecutor(setup.config, cohort, setup.study, RelayedProgress(connection))
+    executors = Executors(Cohort.open(setup.cohort, verify=False), RelayedProgress(connection))
     with local_runtime(RuntimeConfig(concurrent_clients=setup.threads)):
         connection.send((READY, None))
         while (assignment := connection.recv()) is not None:
+            executor = executors.of(assignment.config, assignment.study)
             executor.finish(assignment.run, assignment.staged, assignment.ceiling_of)
             connection.send((DONE, None))
 

@@ -58,5 +58,24 @@ class RunExecutor:
         )  # fmt: skip
 
 
+class Executors:
+    """The executor of the study at hand; that of another one takes its place.
+
+    Args:
+        cohort: The studies' cohort.
+        progress: Shows how far a run is.
+    """
+
+    def __init__(self, cohort: Cohort, progress: Progress) -> None:
+        self._cohort, self._progress = cohort, progress
+        self._current: tuple[StudyConfig, Path, RunExecutor] | None = None
+
+    def of(self, config: StudyConfig, study: Path) -> RunExecutor:
+        """The executor of a study."""
+        if self._current is None or self._current[:2] != (config, study):
+            self._current = (config, study, RunExecutor(config, self._cohort, study, self._progress))
+        return self._current[2]
+
+
 def _row_order(row: Mapping[str, Any]) -> tuple[int, str, str, str]:
     return METHODS.index(row["method"]), row["kind"], row["model"], row["client"]

@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tff_affect.atomic import replace_bytes
-from tff_affect.config import StudyConfig
+from tff_affect.config import PRIVATE_CENTRALISED, StudyConfig
 from tff_affect.learning.baselines import Budget
 from tff_affect.learning.checkpoints import Checkpoints
 from tff_affect.learning.program import FederatedProgram, RoundResult, development_score
@@ -23,10 +24,35 @@ from tff_affect.learning.sampling import ClientSampling, derived_seed
 from tff_affect.models.registry import Weights, initial_weights
 from tff_affect.progress import Task
 from tff_affect.round_tables import PER_CLIENT, ROUNDS, RoundTables
-from tff_affect.run_folder import RunFolder
+from tff_affect.run_folder import CHECKPOINTS, RunFolder
 from tff_affect.runs.learners import Learners
 from tff_affect.runs.tuning import BASELINE_RATE, CLIENT_RATE, TuningRecord, choose
 from tff_affect.splits import Split
+
+
+@dataclass(frozen=True)
+class FederatedWay:
+    """One way of federated training.
+
+    Attributes:
+        method: Its row of the table.
+        folder: Where its checkpoints and tables of rounds go; it is there.
+        sampling: Draws the clients of each round.
+        process: From a learning rate of the clients to the learning process.
+        before_round: From the folder of a training to what is told of each of its rounds before that is computed.
+    """
+
+    method: str
+    folder: Path
+    sampling: ClientSampling
+    process: Callable[[float], Any]
+    before_round: Callable[[Path], Callable[[int], None]] = lambda folder: lambda number: None
+
+    @classmethod
+    def without_privacy(cls, run: Fitting) -> FederatedWay:
+        """Federated averaging as it is."""
+        sampling = ClientSampling(run.split.train, run.config.training.clients_per_round, run.seed)
+        return cls("federated", run.folder.path, sampling, run.learners.processes.__getitem__)
 
 
 @dataclass(frozen=True)
@@ -55,7 +81,7 @@ class Fitting:
     @property
     def rounds(self) -> int:
         """Rounds at most, those of all candidates together."""
-        return self.config.training.rounds * len(self.learners.processes)
+        return self.config.training.rounds * len(self.config.client_rates)
 
     @cached_property
     def _budget(self) -> Budget:
@@ -72,7 +98,7 @@ class Fitting:
         """The weights of a model trained without federation.
 
         Args:
-            method: ``centralised`` or ``local-only``.
+            method: ``centralised``, with or without privacy, or ``local-only``.
             model: The training client whose own model this is, else empty.
             clients: Whose windows it sees.
             on_pass: Called after each pass over them.
@@ -80,7 +106,8 @@ class Fitting:
         Raises:
             DivergedError: If training diverged.
         """
-        trainers, development = self.learners.trainers, self.split.development
+        development = self.split.development
+        trainers = self.learners.private_trainers() if method == PRIVATE_CENTRALISED else self.learners.trainers
 
         def score(weights: Weights) -> float:
             return development_score(self.learners.trainer.statistics(weights, development))
@@ -94,32 +121,33 @@ class Fitting:
         TuningRecord(self.folder.path).add(method, model, BASELINE_RATE, choice)
         return choice.trained
 
-    def federated(self, task: Task) -> tuple[Weights, int]:
+    def federated(self, way: FederatedWay, task: Task) -> tuple[Weights, int]:
         """The best weights of federated training, and the round that gave them; fills the tables of rounds.
 
         Raises:
             DivergedError: If training diverged with every candidate.
         """
+        rates = self.config.client_rates
         if not self.config.tuning.client_learning_rates:
-            return self._federated(next(iter(self.learners.processes)), self.folder.path, task)
+            return self._federated(way, rates[0], way.folder, task)
 
         def train(rate: float) -> tuple[Weights, int]:
-            return self._federated(rate, self.folder.candidate("federated", rate), task, f"rate {rate:g}, ")
+            return self._federated(way, rate, self.folder.candidate(way.method, rate), task, f"rate {rate:g}, ")
 
-        choice = choose(tuple(self.learners.processes), train, lambda trained: self._federated_score(trained[0]))
-        TuningRecord(self.folder.path).add("federated", "", CLIENT_RATE, choice)
-        _take_tables(self.folder.candidate("federated", choice.chosen), self.folder.path)
+        choice = choose(rates, train, lambda trained: self._federated_score(trained[0]))
+        TuningRecord(self.folder.path).add(way.method, "", CLIENT_RATE, choice)
+        _take_tables(self.folder.candidate(way.method, choice.chosen), way.folder)
         return choice.trained
 
-    def _federated(self, rate: float, folder: Path, task: Task, note: str = "") -> tuple[Weights, int]:
-        training = self.config.training
-        sampling = ClientSampling(self.split.train, training.clients_per_round, self.seed)
+    def _federated(
+        self, way: FederatedWay, rate: float, folder: Path, task: Task, note: str = ""
+    ) -> tuple[Weights, int]:
         program = FederatedProgram(
-            self.learners.processes[rate], self.learners.evaluation, training, sampling, self.split.development,
-            self._initial_weights,
+            way.process(rate), self.learners.evaluation, self.config.training, way.sampling, self.split.development,
+            self._initial_weights, way.before_round(folder),
         )  # fmt: skip
         tables = RoundTables(folder, self.folder.dimensions)
-        return program.run(Checkpoints(folder / self.folder.checkpoints.name), _Shown(tables, task, note))
+        return program.run(Checkpoints(folder / CHECKPOINTS), _Shown(tables, task, note))
 
     def _federated_score(self, weights: Weights) -> float:
         if not all(np.isfinite(w).all() for w in weights):
@@ -149,6 +177,7 @@ class _Shown:
 
 
 def _note(result: RoundResult) -> str:
-    if not result.development:
-        return f"loss {result.loss:.3f}"
-    return f"loss {result.loss:.3f}, development CCC {development_score(list(result.development.values())):.3f}"
+    told = [] if result.loss is None else [f"loss {result.loss:.3f}"]
+    if result.development:
+        told.append(f"development CCC {development_score(list(result.development.values())):.3f}")
+    return ", ".join(told)

@@ -12,23 +12,26 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tff_affect.cohort import Cohort
-from tff_affect.config import StudyConfig
+from tff_affect.config import PRIVATE_CENTRALISED, PRIVATE_FEDERATED, StudyConfig
 from tff_affect.evaluation.per_client import result_rows
 from tff_affect.evaluation.postprocess import CRITERION, PostProcessing, fit_chain
 from tff_affect.learning.baselines import training_mean
 from tff_affect.metrics import SufficientStatistics
+from tff_affect.models.registry import Weights
 from tff_affect.progress import Progress, Task
-from tff_affect.round_tables import DEVELOPMENT, RoundTables
+from tff_affect.round_tables import DEVELOPMENT, TRAIN, RoundTables
 from tff_affect.run_folder import RunFolder
 from tff_affect.runs.closed_form import ClosedForm
-from tff_affect.runs.fitting import Fitting
+from tff_affect.runs.fitting import FederatedWay, Fitting
 from tff_affect.runs.learners import SOLVED, Learners
+from tff_affect.runs.private import PrivateTraining
 from tff_affect.splits import Split
 
 __all__ = ["Learners", "Row", "Run"]
@@ -69,6 +72,8 @@ class Run:
             "local-only": self._local_only,
             "centralised": self._centralised,
             "federated": self._federated,
+            PRIVATE_CENTRALISED: self._private_centralised,
+            PRIVATE_FEDERATED: self._private_federated,
         }
         return work[method]()
 
@@ -76,6 +81,10 @@ class Run:
     def _fitting(self) -> Fitting | ClosedForm:
         if self.config.model.name in SOLVED:
             return ClosedForm(self.split, self.learners, self.folder)
+        return self._gradient_descent
+
+    @cached_property
+    def _gradient_descent(self) -> Fitting:
         return Fitting(self.config, self.seed, self.split, self.learners, self.folder)
 
     def _task(self, method: str, total: int) -> AbstractContextManager[Task]:
@@ -105,34 +114,60 @@ class Run:
     def _centralised(self) -> list[Row]:
         with self._task("centralised", self._fitting.baseline_passes) as task:
             weights = self._fitting.baseline("centralised", "", self.split.train, task.advance)
-        self.folder.write_weights("centralised", weights)
+        return self._centralised_rows("centralised", weights)
+
+    def _private_centralised(self) -> list[Row]:
+        private = PrivateTraining(self._gradient_descent)
+        with self._task(PRIVATE_CENTRALISED, self._fitting.baseline_passes) as task:
+            weights, guarantee = private.centralised(task.advance)
+        private.write_guarantee(PRIVATE_CENTRALISED, guarantee)
+        return self._centralised_rows(PRIVATE_CENTRALISED, weights)
+
+    def _centralised_rows(self, method: str, weights: Weights) -> list[Row]:
+        self.folder.write_weights(method, weights)
         tested = self.learners.trainer.predictions(weights, self.split.test)
-        self._write_predictions("centralised", tested)
-        rows = self._rows("centralised", "measured", "", self._statistics(tested))
+        self._write_predictions(method, tested)
+        rows = self._rows(method, "measured", "", self._statistics(tested))
         if self.config.postprocess:
             developed = self.learners.trainer.predictions(weights, self.split.development)
-            rows += self._fitted_and_post_processed("centralised", developed, tested)
+            rows += self._fitted_and_post_processed(method, developed, tested)
         return rows
 
     def _federated(self) -> list[Row]:
+        fitting = self._fitting
+        if isinstance(fitting, ClosedForm):
+            return self._federated_rows("federated", fitting.federated, self.folder.path)
+        way = FederatedWay.without_privacy(fitting)
+        return self._federated_rows(way.method, partial(fitting.federated, way), way.folder)
+
+    def _private_federated(self) -> list[Row]:
+        private = PrivateTraining(self._gradient_descent)
+        way = private.federated_way()
+        rows = self._federated_rows(way.method, partial(self._gradient_descent.federated, way), way.folder)
+        private.write_guarantee(way.method, private.federated_guarantee())
+        return rows
+
+    def _federated_rows(self, method: str, train: Callable[[Task], tuple[Weights, int]], folder: Path) -> list[Row]:
+        """Trains, and fills the tables of rounds in ``folder``. What protects training clients scores none of them."""
         evaluation = self.learners.evaluation
-        with self._task("federated", self._fitting.rounds) as task:
-            weights, best = self._fitting.federated(task)
-        self.folder.write_weights("federated", weights)
+        with self._task(method, self._fitting.rounds) as task:
+            weights, best = train(task)
+        self.folder.write_weights(method, weights)
+        hidden = (DEVELOPMENT, TRAIN) if method == PRIVATE_FEDERATED else (DEVELOPMENT,)
         final = {
             partition: evaluation.statistics(weights, clients)
             for partition, clients in asdict(self.split).items()
-            if partition != DEVELOPMENT
+            if partition not in hidden
         }
-        tables = RoundTables(self.folder.path, self.folder.dimensions)
+        tables = RoundTables(folder, self.folder.dimensions)
         for partition, statistics in final.items():
             tables.add_clients(best, partition, dict(zip(getattr(self.split, partition), statistics, strict=True)))
         tested = evaluation.predictions(weights, self.split.test)
-        self._write_predictions("federated", tested)
-        rows = self._rows("federated", "measured", "", final["test"])
+        self._write_predictions(method, tested)
+        rows = self._rows(method, "measured", "", final["test"])
         if self.config.postprocess:
             developed = evaluation.predictions(weights, self.split.development)
-            rows += self._fitted_and_post_processed("federated", developed, tested)
+            rows += self._fitted_and_post_processed(method, developed, tested)
         return rows
 
     def _statistics(self, predictions: Predictions) -> list[SufficientStatistics]:

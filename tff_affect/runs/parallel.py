@@ -1,7 +1,7 @@
-"""Runs of a study side by side in child processes.
+"""Runs of studies side by side in child processes.
 
-The runs are independent: each has its own folder, and all that is random in it derives from its own seed. The parent
-keeps the study's lock and the staged sequences, hands runs out one by one, and shows what the children do. A child
+The runs are independent: each has its own folder, and what is random in it is its own. The parent
+keeps the studies' locks and the staged sequences, hands runs out one by one, and shows what the children do. A child
 has its own worker of TensorFlow Federated and its share of the cores, so that the children together use each core once.
 """
 
@@ -35,14 +35,12 @@ class Setup:
     """What a child is told first.
 
     Attributes:
-        config: The study's configuration, which names the cohort's folder.
-        study: The study's folder.
+        cohort: The cohort's folder.
         scratch: Its temporary folder, which the parent removes.
         threads: Threads of its TensorFlow, and clients that its worker computes at the same time.
     """
 
-    config: StudyConfig
-    study: Path
+    cohort: Path
     scratch: Path
     threads: int
 
@@ -52,11 +50,15 @@ class Assignment:
     """A run to carry out.
 
     Attributes:
+        config: The configuration of its study.
+        study: The folder of its study.
         run: The run.
         staged: Its clients' sequences.
         ceiling: Rows of what is attainable, of which it keeps those of its methods; None where that is not known.
     """
 
+    config: StudyConfig
+    study: Path
     run: PlannedRun
     staged: StagedCohort
     ceiling: list[Row] | None
@@ -84,24 +86,20 @@ def resolved_processes(processes: int) -> int:
     return processes or available_cores()
 
 
+Assign = Callable[[], Assignment]
+"""Makes an assignment, in this process, when a child is free for it."""
+
+
 def run_in_parallel(
-    runs: Sequence[PlannedRun],
-    assign: Callable[[PlannedRun], Assignment],
-    config: StudyConfig,
-    study: Path,
-    scratch: Path,
-    processes: int,
-    progress: Progress,
+    assignments: Sequence[Assign], cohort: Path, scratch: Path, processes: int, progress: Progress
 ) -> None:
     """Carries out runs, as many at a time as there are processes.
 
     Must be called in the main thread: the children are tied to the thread that starts them.
 
     Args:
-        runs: What to do, in order.
-        assign: Makes a run's assignment, in this process, when a child is free for it.
-        config: The study's configuration.
-        study: The study's folder.
+        assignments: What to do, in order.
+        cohort: The cohort's folder.
         scratch: The children's temporary folder.
         processes: Child processes at most.
         progress: Shows how many runs are done, and what each child does.
@@ -109,10 +107,10 @@ def run_in_parallel(
     Raises:
         AffectError: What a child raised; `RunError` if one ended without a word.
     """
-    count = min(processes, len(runs))
+    count, runs = min(processes, len(assignments)), len(assignments)
     threads = max(1, available_cores() // count)
-    with _Children(Setup(config, study, scratch, threads), count) as children, progress.task("runs", len(runs)) as task:
-        _serve(children, deque(runs), assign, progress, task)
+    with _Children(Setup(cohort, scratch, threads), count) as children, progress.task("runs", runs) as task:
+        _serve(children, deque(assignments), progress, task)
 
 
 class _Child:
@@ -212,13 +210,7 @@ class _Children:
         return [lines[line] for line in wait(list(lines))]  # type: ignore[index]
 
 
-def _serve(
-    children: _Children,
-    waiting: deque[PlannedRun],
-    assign: Callable[[PlannedRun], Assignment],
-    progress: Progress,
-    task: Task,
-) -> None:
+def _serve(children: _Children, waiting: deque[Assign], progress: Progress, task: Task) -> None:
     unfinished = len(waiting)
     while unfinished:
         for child in children.heard():
@@ -231,7 +223,7 @@ def _serve(
                 child.doing = content
             unfinished -= kind == DONE
             if kind in (READY, DONE):
-                child.hand(assign(waiting.popleft()) if waiting else None)
+                child.hand(waiting.popleft()() if waiting else None)
             task.advance(_doings(children), int(kind == DONE))
 
 

@@ -1,23 +1,24 @@
-"""A study: every way of training, over seeds and folds, into one folder that survives being cut off."""
+"""Studies: every way of training, over seeds and folds, each into a folder that survives being cut off."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tff_affect.cohort import Cohort
-from tff_affect.config import StudyConfig
+from tff_affect.config import DataConfig, StudyConfig
 from tff_affect.config_file import save_config
 from tff_affect.errors import InputError
 from tff_affect.learning.runtime import local_runtime
-from tff_affect.models.registry import architecture
 from tff_affect.progress import Progress
 from tff_affect.run_folder import CONFIG, ENVIRONMENT, STUDY, environment, locked, read_json, write_json
-from tff_affect.runs.execution import RunExecutor
+from tff_affect.runs.checks import check_guarantees, check_model
+from tff_affect.runs.execution import Executors
 from tff_affect.runs.parallel import Assignment, resolved_processes, run_in_parallel
 from tff_affect.runs.planned import Ceiling, DelayOf, PlannedRun, StagingRooms, plan_runs, results_of, runs_left
 from tff_affect.splits import Split
@@ -37,13 +38,31 @@ def run_study(
     processes: int = 1,
     delay_of: DelayOf | None = None,
 ) -> list[Path]:
-    """Runs, or continues, a study.
+    """Runs, or continues, one study; see `run_studies`.
+
+    Returns:
+        The run folders.
+    """
+    runs = run_studies({folder: config}, cohort, splits, resume, progress, ceiling, processes, delay_of)
+    return [folder / run.name for run in runs[folder]]
+
+
+def run_studies(
+    studies: Mapping[Path, StudyConfig],
+    cohort: Cohort,
+    splits: Sequence[Split],
+    resume: bool = False,
+    progress: Progress | None = None,
+    ceiling: Ceiling | None = None,
+    processes: int = 1,
+    delay_of: DelayOf | None = None,
+) -> dict[Path, list[PlannedRun]]:
+    """Runs, or continues, studies that share cohort, windows and splits.
 
     Args:
-        config: What to run.
+        studies: Folder -> what to run there; a folder is new, or with ``resume`` that of the same study.
         cohort: The cohort that ``config.data.cohort`` names, opened.
         splits: Its splits, as `make_splits` gives them.
-        folder: Where; new, or with ``resume`` that of the same study.
         resume: Continue what is there.
         progress: Shows how far it is.
         ceiling: For a SYNTHETIC cohort: rows of kind ``attainable`` for a split's test clients.
@@ -53,67 +72,105 @@ def run_study(
             all by default. Written to each run's ``delay.json``; a study that is resumed keeps those it began with.
 
     Returns:
-        The run folders.
+        The runs of each study.
 
     Raises:
-        InputError: For anything wrong with the windows or the folder; nothing is written then.
+        InputError: For anything wrong with the windows or a folder; nothing is written then.
     """
     processes = resolved_processes(processes)
     if not cohort.manifest.labels:
         raise InputError("the cohort has no labels to learn; convert its source with --labels", file=cohort.path)
-    # What the registry refuses is said before anything is written.
-    architecture(config.model).resolve(config.model)
-    facts = _facts(config, cohort)
-    _check_folder(folder, facts, resume)
-    delays = _delays(folder, splits, delay_of)
-    runs = plan_runs(config, splits, delays)
-    left = runs_left(folder, config, runs)
+    begun = [_Study.begin(folder, config, cohort, splits, resume, delay_of) for folder, config in studies.items()]
+    left = [(study, run) for study in begun for run in study.left]
     parallel = processes > 1 and len(left) > 1
     with ExitStack() as stack:
         if left:
-            rooms = _rooms(stack, config, cohort, splits)
-            if not parallel or config.data.scaling == "federated":
+            data = left[0][0].config.data
+            rooms = _rooms(stack, data, cohort, splits)
+            if not parallel or data.scaling == "federated":
                 stack.enter_context(local_runtime())
-            rooms.staged(left[0])
-            _start_folder(folder, config, facts | ({} if delays is None else {_DELAYS: delays}))
-        stack.enter_context(locked(folder))
-        _check_folder(folder, facts, resume=True)
+            rooms.staged(left[0][1])
+        for study in begun:
+            if study.left:
+                _start_folder(study)
+            stack.enter_context(locked(study.folder))
+            _check_folder(study.folder, study.facts, resume=True)
         if left:
-            work = _Work(config, cohort, folder, progress or Progress(), ceiling, rooms)
-            work.do(runs_left(folder, config, runs), processes if parallel else 1)
-    return [folder / run.name for run in runs]
+            work = _Work(cohort, progress or Progress(), ceiling, rooms)
+            work.do([(study, run) for study in begun for run in study.left], processes if parallel else 1)
+    return {study.folder: study.runs for study in begun}
 
 
-def _rooms(stack: ExitStack, config: StudyConfig, cohort: Cohort, splits: Sequence[Split]) -> StagingRooms:
+@dataclass(frozen=True)
+class _Study:
+    """A study whose settings were checked, and whose folder is new or its own.
+
+    Attributes:
+        folder: Where it is.
+        config: What it runs.
+        facts: What must be the same for it to go on.
+        delays: Each split's own annotation delay; None where all have the settings'.
+        runs: All of its runs.
+    """
+
+    folder: Path
+    config: StudyConfig
+    facts: dict[str, Any]
+    delays: list[float] | None
+    runs: list[PlannedRun]
+
+    @classmethod
+    def begin(
+        cls,
+        folder: Path,
+        config: StudyConfig,
+        cohort: Cohort,
+        splits: Sequence[Split],
+        resume: bool,
+        delay_of: DelayOf | None,
+    ) -> _Study:
+        """Checks all that can be checked before anything is written."""
+        check_model(config)
+        facts = _facts(config, cohort)
+        _check_folder(folder, facts, resume)
+        delays = _delays(folder, splits, delay_of)
+        check_guarantees(config, splits)
+        return cls(folder, config, facts, delays, plan_runs(config, splits, delays))
+
+    @property
+    def left(self) -> list[PlannedRun]:
+        """The runs that lack some method, as their folders say now."""
+        return runs_left(self.folder, self.config, self.runs)
+
+
+def _rooms(stack: ExitStack, data: DataConfig, cohort: Cohort, splits: Sequence[Split]) -> StagingRooms:
     training = sorted({client for split in splits for client in split.train})
-    return StagingRooms(cohort, config.data, stack.enter_context(staging_folder()), training)
+    return StagingRooms(cohort, data, stack.enter_context(staging_folder()), training)
 
 
 @dataclass(frozen=True)
 class _Work:
-    """What carrying out a study's runs takes, in this process or in others."""
+    """What carrying out studies' runs takes, in this process or in others."""
 
-    config: StudyConfig
     cohort: Cohort
-    folder: Path
     progress: Progress
     ceiling: Ceiling | None
     rooms: StagingRooms
 
-    def do(self, runs: Sequence[PlannedRun], processes: int) -> None:
+    def do(self, runs: Sequence[tuple[_Study, PlannedRun]], processes: int) -> None:
         """Carries out the runs."""
         if processes > 1:
-            place = self.rooms.private
-            run_in_parallel(runs, self._assignment, self.config, self.folder, place, processes, self.progress)
+            assignments = [partial(self._assignment, study, run) for study, run in runs]
+            run_in_parallel(assignments, self.cohort.path, self.rooms.private, processes, self.progress)
             return
-        executor = RunExecutor(self.config, self.cohort, self.folder, self.progress)
-        for run in runs:
-            executor.finish(run, self.rooms.staged(run), self.ceiling)
+        executors = Executors(self.cohort, self.progress)
+        for study, run in runs:
+            executors.of(study.config, study.folder).finish(run, self.rooms.staged(run), self.ceiling)
 
-    def _assignment(self, run: PlannedRun) -> Assignment:
-        begun = bool(results_of(self.folder / run.name))
+    def _assignment(self, study: _Study, run: PlannedRun) -> Assignment:
+        begun = bool(results_of(study.folder / run.name))
         rows = None if self.ceiling is None or begun else self.ceiling(run.split)
-        return Assignment(run, self.rooms.staged(run), rows)
+        return Assignment(study.config, study.folder, run, self.rooms.staged(run), rows)
 
 
 def _delays(folder: Path, splits: Sequence[Split], delay_of: DelayOf | None) -> list[float] | None:
@@ -162,7 +219,8 @@ def _require_writable(folder: Path) -> None:
         raise InputError("cannot write here; name a folder that can be made or is yours", file=folder)
 
 
-def _start_folder(folder: Path, config: StudyConfig, facts: dict[str, Any]) -> None:
+def _start_folder(study: _Study) -> None:
+    folder, facts = study.folder, study.facts | ({} if study.delays is None else {_DELAYS: study.delays})
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -171,6 +229,6 @@ def _start_folder(folder: Path, config: StudyConfig, facts: dict[str, Any]) -> N
     if not (folder / STUDY).is_file():
         write_json(folder / STUDY, facts)
     if not (folder / CONFIG).is_file():
-        save_config(config, folder / CONFIG)
+        save_config(study.config, folder / CONFIG)
     if not (folder / ENVIRONMENT).is_file():
         write_json(folder / ENVIRONMENT, environment())

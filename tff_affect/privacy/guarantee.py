@@ -1,0 +1,162 @@
+"""What a run guarantees, in numbers and in plain words."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from tff_affect.errors import InputError
+from tff_affect.privacy_config import PrivacyConfig
+
+WIDTH = 100
+"""Columns of `Guarantee.text`."""
+_TRUST = {
+    "local": "no trust in the server: each client adds noise to its own update; idealised Gaussian noise",
+    "distributed": "simulated secure sum: no cryptography; discrete noise, accounted by its total",
+}
+_MECHANISMS = {
+    "fixed": "Gaussian noise, fixed clipping norm",
+    "adaptive": "Gaussian noise, clipping norm follows a noised quantile (Andrew et al. 2021)",
+    "tree": "noise in trees, DP-FTRL (Kairouz et al. 2021)",
+    "local": "Gaussian noise of each client (local)",
+    "distributed": "discrete noise of all clients together (distributed)",
+}
+_OUTSIDE = (
+    "per-client tables and predictions",
+    "scaling of the features, per subject or over the training clients",
+    "early stopping and the choice of a round on development clients",
+    "training loss and window counts: withheld, not protected",
+)
+
+
+@dataclass(frozen=True)
+class Guarantee:
+    """(epsilon, delta)-differential privacy of what a run released.
+
+    Attributes:
+        epsilon: Of the least protected subject or window; ``inf`` without noise, 0 where nothing was released.
+        delta: Probability with which epsilon may be exceeded.
+        unit: What is protected, ``subject`` or ``window``.
+        adjacency: What neighbouring data sets differ in.
+        sampling: Who takes part, in words.
+        mechanism: Where the noise is, in words.
+        noise_multiplier: Standard deviation of the noise over the clipping norm.
+        clipping_norm: Largest L2 norm of what is protected; with adaptive clipping that of the first round.
+        rounds: Rounds that released something.
+        accountant: How epsilon was found.
+        trust: Who has to be trusted, in words.
+        outside: What epsilon does not cover.
+        remarks: What else has to be said.
+        per_client: Level ``window``: epsilon of each client's windows.
+    """
+
+    epsilon: float
+    delta: float
+    unit: str
+    adjacency: str
+    sampling: str
+    mechanism: str
+    noise_multiplier: float
+    clipping_norm: float
+    rounds: int
+    accountant: str
+    trust: str
+    outside: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    per_client: Mapping[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Of JSON's types; an infinite number is the text ``inf``, since JSON has none."""
+        return _plain(asdict(self))
+
+    def text(self) -> str:
+        """Lines for a terminal of ``WIDTH`` columns."""
+        lines = [
+            f"epsilon {self.epsilon:.4g} at delta {self.delta:.3g} for one {self.unit} ({self.adjacency})",
+            *_entry("noise", f"{self.noise_multiplier:.4g} x clipping norm {self.clipping_norm:g}; {self.mechanism}"),
+            *_entry("rounds", f"{self.rounds}; {self.sampling}"),
+            *_entry("accounting", self.accountant),
+            *_entry("trust", self.trust),
+        ]
+        for item in self.outside:
+            lines += _entry("not covered", item)
+        for remark in self.remarks:
+            lines += _entry("note", remark)
+        return "\n".join(lines)
+
+
+def _entry(name: str, value: str) -> list[str]:
+    return textwrap.wrap(value, WIDTH, initial_indent=f"  {name:<13}", subsequent_indent=" " * 15)
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key: _plain(item) for key, item in value.items()}
+        case tuple() | list():
+            return [_plain(item) for item in value]
+        case float() if math.isinf(value):
+            return "inf"
+    return value
+
+
+def default_delta(members: int) -> float:
+    """1 / (10 N), N being the subjects, or the windows of a client."""
+    return 1 / (10 * members)
+
+
+def delta_remarks(delta: float, members: int, forced: bool) -> list[str]:
+    """What has to be said of a delta.
+
+    Args:
+        delta: Probability with which epsilon may be exceeded.
+        members: Training subjects, or the windows of a client.
+        forced: Whether 1 / N and more is accepted.
+
+    Raises:
+        InputError: For 1 / N or more, unless forced: to publish one record whole would then count as private.
+    """
+    if not 0 < delta < 1:
+        raise InputError(f"privacy.delta: expected a number between 0 and 1, found {delta:g}")
+    if delta >= 1 / members:
+        if not forced:
+            raise InputError(
+                f"privacy.delta: expected below 1/{members}, since publishing one of {members} records whole satisfies "
+                f"that, found {delta:g}; leave it out for {default_delta(members):.3g}, or set privacy.force=true"
+            )
+        return [f"delta is 1/{members} or more: publishing one record whole satisfies that"]
+    if delta > 1 / (1.1 * members):
+        return [f"delta above 1/(1.1 N), with N = {members}"]
+    return []
+
+
+def trust_of(privacy: PrivacyConfig) -> str:
+    """Who has to be trusted."""
+    if privacy.level == "window":
+        return "no trust in the server: each client adds noise to its own steps; idealised Gaussian noise"
+    return _TRUST.get(privacy.mechanism, "trusted server, idealised Gaussian noise")
+
+
+def mechanism_of(privacy: PrivacyConfig) -> str:
+    """Where the noise is."""
+    if privacy.level == "window":
+        return "Gaussian noise on each step's clipped gradients (DP-SGD, Abadi et al. 2016)"
+    return _MECHANISMS[privacy.mechanism]
+
+
+def outside_of(privacy: PrivacyConfig) -> tuple[str, ...]:
+    """What epsilon does not cover."""
+    if privacy.settings_from != "this cohort":
+        return _OUTSIDE
+    return (*_OUTSIDE, "hyper-parameters: chosen on this cohort")
+
+
+def noise_remarks(privacy: PrivacyConfig) -> list[str]:
+    """What has to be said of the noise."""
+    remarks = ["simulation only: the noise is reproducible"] if privacy.reproducible_noise else []
+    if not privacy.noise_multiplier:
+        remarks.append("no noise: clipping alone protects nobody")
+    return remarks

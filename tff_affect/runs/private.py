@@ -1,0 +1,122 @@
+"""Training with differential privacy: who takes part, what is counted, and the guarantee of what really ran."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from tff_affect.config import PRIVATE_CENTRALISED, PRIVATE_FEDERATED, StudyConfig
+from tff_affect.learning.sampling import ClientSampling, derived_seed
+from tff_affect.models.registry import Weights
+from tff_affect.privacy.accounting import Ledger, rounds_per_tree
+from tff_affect.privacy.guarantee import Guarantee
+from tff_affect.privacy.sampling import Sampling
+from tff_affect.run_folder import PRIVACY, read_json, write_json
+from tff_affect.runs.fitting import FederatedWay, Fitting
+from tff_affect.runs.spending import Spending
+
+_POOLED = "pooled"
+_TRUSTED_TRAINER = "trusted trainer, which holds the windows of all training clients; idealised Gaussian noise"
+
+
+def user_ledger(config: StudyConfig, clients: int) -> Ledger:
+    """An empty ledger of a study that protects subjects, with so many training clients.
+
+    Raises:
+        InputError: If mechanism, sampling and number of clients do not go together.
+    """
+    return Ledger.user(config.privacy, Sampling.of(config.privacy, clients, config.training.clients_per_round))
+
+
+@dataclass(frozen=True)
+class PrivateTraining:
+    """The private trainings of one run.
+
+    Attributes:
+        run: What trains, on whom, and where it goes.
+    """
+
+    run: Fitting
+
+    def federated_way(self) -> FederatedWay:
+        """Federated training under the privacy of the configuration."""
+        run, privacy = self.run, self.run.config.privacy
+        seed = derived_seed(run.seed, "noise") if privacy.reproducible_noise else None
+        sampling = self._sampling
+        return FederatedWay(
+            PRIVATE_FEDERATED,
+            run.folder.part(PRIVATE_FEDERATED),
+            sampling,
+            lambda rate: run.learners.private_process(rate, sampling, seed),
+            lambda folder: Spending(folder).begin,
+        )
+
+    @property
+    def _sampling(self) -> ClientSampling:
+        """Hidden where it amplifies: not where each client protects itself, or a tree needs no amplification."""
+        run, privacy = self.run, self.run.config.privacy
+        size = run.config.training.clients_per_round
+        if privacy.level == "window":
+            return ClientSampling(run.split.train, size, run.seed)
+        open_draw = privacy.mechanism in ("local", "tree") or privacy.reproducible_noise
+        return ClientSampling(run.split.train, size, run.seed, privacy.sampling, secret=not open_draw)
+
+    def federated_guarantee(self) -> Guarantee:
+        """What the federated training of this run guarantees, from the rounds that it computed."""
+        run, config = self.run, self.run.config
+        rates = config.tuning.client_learning_rates
+        folders = [run.folder.candidate(PRIVATE_FEDERATED, rate) for rate in rates]
+        spent = [Spending(folder) for folder in folders or [run.folder.part(PRIVATE_FEDERATED)]]
+        if config.privacy.level == "window":
+            return self._windows_guarantee([n for s in spent for n in s.rounds(config.privacy.reproducible_noise)])
+        ledger = user_ledger(config, len(run.split.train))
+        for spending in spent:
+            ledger.add_rounds(self._rounds_of(spending))
+        return ledger.guarantee()
+
+    def _rounds_of(self, spending: Spending) -> int:
+        """Rounds that a training counts for."""
+        privacy = self.run.config.privacy
+        numbers = spending.rounds(privacy.reproducible_noise)
+        if privacy.mechanism != "tree":
+            return len(numbers)
+        # What was computed again after a checkpoint is at most one tree more for each client.
+        again = sum(later <= earlier for earlier, later in pairwise(numbers))
+        return len(set(numbers)) + again * max(self._sampling.rounds_of_a_pass, rounds_per_tree(privacy))
+
+    def _windows_guarantee(self, numbers: Sequence[int]) -> Guarantee:
+        run, training = self.run, self.run.config.training
+        windows = {client: _windows_of(run, [client]) for client in run.split.train}
+        ledger = Ledger.window(run.config.privacy, windows, training.batch_size, training.local_epochs)
+        for cohort, count in Counter(self._sampling.cohort(number) for number in numbers).items():
+            ledger.add_rounds(count, cohort)
+        return ledger.guarantee()
+
+    def centralised(self, on_pass: Callable[[], None]) -> tuple[Weights, Guarantee]:
+        """Weights of centralised training that protects each window of the pooled training clients.
+
+        An attempt that was cut off has released nothing, and does not count.
+        """
+        run, done = self.run, Counter[str]()
+
+        def counted() -> None:
+            done.update([_POOLED])
+            on_pass()
+
+        weights = run.baseline(PRIVATE_CENTRALISED, "", run.split.train, counted)
+        pooled = {_POOLED: _windows_of(run, run.split.train)}
+        ledger = Ledger.window(run.config.privacy, pooled, run.config.training.batch_size, 1)
+        ledger.add_rounds(done[_POOLED])
+        return weights, replace(ledger.guarantee(), trust=_TRUSTED_TRAINER)
+
+    def write_guarantee(self, method: str, guarantee: Guarantee) -> None:
+        """Adds a method's guarantee to ``privacy.json`` of the run."""
+        file = self.run.folder.path / PRIVACY
+        found = read_json(file) if file.is_file() else {}
+        write_json(file, {**found, method: guarantee.to_json()})
+
+
+def _windows_of(run: Fitting, clients: Sequence[str]) -> int:
+    return sum(len(run.learners.staged.training_windows(client)[0]) for client in clients)
