@@ -45,13 +45,17 @@ def weighted_mean(sent: tff.Type) -> RoundAggregation:
     def mean(total: Any) -> Any:
         return [tf.math.divide_no_nan(u, total["weight"]) for u in total["update"]]
 
+    told = "loss" in tff.structure.name_list(sent)
+    return RoundAggregation(process, mean, _measured(sent) if told else _withheld(sent))
+
+
+def _measured(sent: tff.Type) -> tff.Computation:
     @tff.tensorflow.computation(sent)
     def measured(total: Any) -> Any:
         loss = tf.math.divide_no_nan(total["loss"], tf.cast(total["windows"], tf.float32))
         return OrderedDict(train=OrderedDict(num_examples=total["windows"], loss=loss))
 
-    told = "loss" in tff.structure.name_list(sent)
-    return RoundAggregation(process, mean, measured if told else _withheld(sent))
+    return measured
 
 
 def private_mean(sent: tff.Type, factory: tff.aggregators.UnweightedAggregationFactory) -> RoundAggregation:
