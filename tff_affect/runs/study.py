@@ -131,7 +131,7 @@ class _Study:
     ) -> _Study:
         """Checks all that can be checked before anything is written."""
         check_model(config)
-        facts = _facts(config, cohort)
+        facts = study_facts(config, cohort)
         _check_folder(folder, facts, resume)
         delays = _delays(folder, splits, delay_of)
         check_guarantees(config, splits)
@@ -184,7 +184,7 @@ def _delays(folder: Path, splits: Sequence[Split], delay_of: DelayOf | None) -> 
     return found
 
 
-def _facts(config: StudyConfig, cohort: Cohort) -> dict[str, Any]:
+def study_facts(config: StudyConfig, cohort: Cohort) -> dict[str, Any]:
     """What must be the same for a study to go on: settings, data wherever they lie, and software."""
     software = {name: version for name, version in environment().items() if name != "cores"}
     settings = asdict(replace(config, data=replace(config.data, cohort="")))

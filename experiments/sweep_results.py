@@ -1,0 +1,59 @@
+"""What the studies of a sweep gave, as two tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from experiments.sweep import Point
+from tff_affect.config import PRIVATE_FEDERATED
+from tff_affect.evaluation.per_client import client_means, pooled, read_study
+from tff_affect.run_folder import PRIVACY, RunFolder, read_json
+
+_NOT_PRIVATE = {"epsilon": np.nan, "delta": np.nan, "unit": "", "noise_multiplier": np.nan, "clipping_norm": np.nan}
+
+
+def collect(points: Sequence[Point]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The tables that `tff_affect.evaluation.tradeoff` reads.
+
+    Returns:
+        One row per study and dimension, with the means over test clients; and one per study, dimension and test client.
+    """
+    runs, clients = [], []
+    for point in points:
+        facts = _facts(point)
+        results = read_study(point.folder)
+        results = results[results["kind"] == "measured"]
+        pools = pooled(results).set_index("dimension")["ccc"]
+        means = client_means(results)
+        for dimension, rows in means.groupby("dimension", sort=False):
+            own = facts | {"dimension": dimension}
+            runs.append(own | {"ccc_mean": float(rows["ccc"].mean()), "ccc_pooled": float(pools[dimension])})
+            for row in rows.itertuples():
+                groups = dict(point.cohort.entry(str(row.client)).groups)
+                clients.append(groups | own | {"client": row.client, "ccc": row.ccc})
+    return pd.DataFrame(runs), pd.DataFrame(clients)
+
+
+def _facts(point: Point) -> dict[str, Any]:
+    config, privacy = point.config, point.config.privacy
+    facts = {
+        "point": point.name, "subjects": len(point.cohort.subjects), "train_clients": len(point.split.train),
+        "clients_per_round": config.training.clients_per_round or len(point.split.train), "seed": config.seeds[0],
+        "fold": 0, "private": privacy.enabled, "level": privacy.level, "mechanism": privacy.mechanism,
+    }  # fmt: skip
+    folder = RunFolder(point.folder, point.cohort.manifest.labels)
+    rounds = pd.read_csv((folder.part(PRIVATE_FEDERATED) if privacy.enabled else folder.path) / "rounds.csv")
+    scores = rounds.filter(regex=r"^development_ccc_.*_mean$").mean(axis=1)
+    facts |= {"rounds": len(rounds), "development_ccc": float(scores.max())}
+    return facts | (_guarantee(point.folder) if privacy.enabled else _NOT_PRIVATE)
+
+
+def _guarantee(folder: Path) -> dict[str, Any]:
+    found = read_json(folder / PRIVACY)[PRIVATE_FEDERATED]
+    numbers = {name: float(found[name]) for name in ("epsilon", "delta", "noise_multiplier", "clipping_norm")}
+    return numbers | {"unit": found["unit"], "rounds": found["rounds"]}
