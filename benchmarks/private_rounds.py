@@ -1,9 +1,9 @@
 """What differential privacy of subjects costs a round, beside the same round without it.
 
-On SYNTHETIC clients of the sizes of `affect-27` and `affect-many` (`benchmarks.simulator_work`), on one worker. A private
-round and a plain one with uniform weights are timed in turn, so that a busy machine slows them alike; what counts is the
-ratio of neighbours. ``padding`` is a plain Poisson round of as many clients as are expected, filled up with absent ones as
-`tff_affect.learning.sampling` does, beside the same clients alone.
+On SYNTHETIC clients of the sizes of `affect-27` and `affect-many` (`benchmarks.simulator_work`), on one worker. A
+private round and a plain one with uniform weights are timed in turn, so that a busy machine slows them alike; what
+counts is the ratio of neighbours. ``padding`` is a private Poisson round of as many clients as are expected, filled up
+with absent ones as `tff_affect.learning.sampling` does, beside the same clients alone.
 
     python -m benchmarks.private_rounds --repeats 20
 """
@@ -11,6 +11,7 @@ ratio of neighbours. ``padding`` is a plain Poisson round of as many clients as 
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import sys
 import time
@@ -98,14 +99,15 @@ class Rounds:
         """The process's next round, each time from the state of the last one and with clients of its own."""
         sampling = ClientSampling(self.staged.clients, self.task.work.sample, 0, scheme)
         start = tff.learning.models.ModelWeights(self.task.start(), [])
-        state: list[Any] = [process.set_model_weights(process.initialize(), start)]
-        schedule = [[self.staged.clients[number] for number in numbers] for numbers in self.task.schedule]
+        state: Any = process.set_model_weights(process.initialize(), start)
+        keys = itertools.cycle(
+            sampling.keys(number, [self.staged.clients[client] for client in clients])
+            for number, clients in enumerate(self.task.schedule, start=1)
+        )
 
         def run() -> None:
-            number = len(state)
-            clients = schedule[number % len(schedule)]
-            state.append(process.next(state[-1], sampling.keys(number, clients)).state)
-            state[-2] = None
+            nonlocal state
+            state = process.next(state, next(keys)).state
 
         return run
 
@@ -116,7 +118,8 @@ class Rounds:
             Pair(name, self.round_of(self.private_process(name)), self.round_of(plain), BOUND) for name in mechanisms
         ]
         if self.task.work.sample < self.task.work.clients:
-            found.append(Pair(PADDING, self.round_of(plain, "poisson"), self.round_of(plain)))
+            fixed = self.private_process("fixed")
+            found.append(Pair(PADDING, self.round_of(fixed, "poisson"), self.round_of(fixed)))
         return found
 
 
@@ -164,7 +167,8 @@ def compare(name: str, work: Work, mechanisms: Sequence[str], repeats: int) -> b
     with staging_folder() as folder, local_runtime():
         pairs = Rounds(task, stage(folder, task)).pairs(mechanisms)
         times = measure(pairs, repeats)
-    return all([show(name, pair, times[pair.name]) for pair in pairs])
+    met = [show(name, pair, times[pair.name]) for pair in pairs]
+    return all(met)
 
 
 def main() -> int:
@@ -174,7 +178,8 @@ def main() -> int:
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--mechanisms", nargs="+", choices=MECHANISMS, default=list(MECHANISMS))
     options = parser.parse_args()
-    return 0 if all([compare(n, TASKS[n], options.mechanisms, options.repeats) for n in options.tasks]) else 1
+    met = [compare(name, TASKS[name], options.mechanisms, options.repeats) for name in options.tasks]
+    return 0 if all(met) else 1
 
 
 if __name__ == "__main__":

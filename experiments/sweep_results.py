@@ -12,6 +12,7 @@ import pandas as pd
 from experiments.sweep import Point
 from tff_affect.config import PRIVATE_FEDERATED
 from tff_affect.evaluation.per_client import client_means, pooled, read_study
+from tff_affect.evaluation.tradeoff_checks import CLIENT_COLUMNS
 from tff_affect.run_folder import PRIVACY, RunFolder, read_json
 
 _NOT_PRIVATE = {"epsilon": np.nan, "delta": np.nan, "unit": "", "noise_multiplier": np.nan, "clipping_norm": np.nan}
@@ -35,16 +36,18 @@ def collect(points: Sequence[Point]) -> tuple[pd.DataFrame, pd.DataFrame]:
             runs.append(own | {"ccc_mean": float(rows["ccc"].mean()), "ccc_pooled": float(pools[dimension])})
             for row in rows.itertuples():
                 groups = dict(point.cohort.entry(str(row.client)).groups)
-                clients.append(groups | own | {"client": row.client, "ccc": row.ccc})
+                known = own | {"client": row.client, "ccc": row.ccc}
+                clients.append(groups | {name: known[name] for name in CLIENT_COLUMNS})
     return pd.DataFrame(runs), pd.DataFrame(clients)
 
 
 def _facts(point: Point) -> dict[str, Any]:
-    config, privacy = point.config, point.config.privacy
+    config, privacy, trained = point.config, point.config.privacy, len(point.split.train)
+    subjects = len(point.cohort.subjects)
     facts = {
-        "point": point.name, "subjects": len(point.cohort.subjects), "train_clients": len(point.split.train),
-        "clients_per_round": config.training.clients_per_round or len(point.split.train), "seed": config.seeds[0],
-        "fold": 0, "private": privacy.enabled, "level": privacy.level, "mechanism": privacy.mechanism,
+        "point": f"{subjects} subjects, {point.name}", "subjects": subjects, "train_clients": trained,
+        "clients_per_round": config.training.clients_per_round or trained, "seed": config.seeds[0], "fold": 0,
+        "private": privacy.enabled, "level": privacy.level, "mechanism": privacy.mechanism,
     }  # fmt: skip
     folder = RunFolder(point.folder, point.cohort.manifest.labels)
     rounds = pd.read_csv((folder.part(PRIVATE_FEDERATED) if privacy.enabled else folder.path) / "rounds.csv")
@@ -53,7 +56,12 @@ def _facts(point: Point) -> dict[str, Any]:
     return facts | (_guarantee(point.folder) if privacy.enabled else _NOT_PRIVATE)
 
 
+def guarantee_of(folder: Path) -> dict[str, Any]:
+    """What ``privacy.json`` of a point says of its federated training."""
+    return dict(read_json(folder / PRIVACY)[PRIVATE_FEDERATED])
+
+
 def _guarantee(folder: Path) -> dict[str, Any]:
-    found = read_json(folder / PRIVACY)[PRIVATE_FEDERATED]
+    found = guarantee_of(folder)
     numbers = {name: float(found[name]) for name in ("epsilon", "delta", "noise_multiplier", "clipping_norm")}
     return numbers | {"unit": found["unit"], "rounds": found["rounds"]}

@@ -14,11 +14,12 @@ from tff_affect.cohort import Cohort
 from tff_affect.config import StudyConfig
 from tff_affect.errors import InputError
 from tff_affect.evaluation.comparison import compare_methods
-from tff_affect.evaluation.per_client import read_study, summarise
+from tff_affect.evaluation.per_client import read_study, run_folders, summarise
 from tff_affect.evaluation.statistics import PairedComparison
 from tff_affect.progress import Progress
 from tff_affect.report.html import write_report
-from tff_affect.report.study import CohortFacts
+from tff_affect.report.privacy import StudyPrivacy, read_privacy
+from tff_affect.report.study import CohortFacts, leading_method
 from tff_affect.report.tables import headline_records, write_summary
 from tff_affect.run_folder import COHORT, read_json, write_json
 from tff_affect.splits import Split, make_splits
@@ -35,6 +36,8 @@ class Outcome:
         summary: As `tff_affect.evaluation.per_client.summarise` gives it.
         records: Of the headline table.
         comparisons: Federated against local-only, per dimension where both are there.
+        leading: The federated method that is compared: the private one where it is the only one.
+        privacy: What the private methods guarantee.
         report: The HTML file.
     """
 
@@ -42,6 +45,8 @@ class Outcome:
     summary: pd.DataFrame
     records: list[dict[str, Any]]
     comparisons: dict[str, PairedComparison]
+    leading: str
+    privacy: StudyPrivacy
     report: Path
 
 
@@ -89,13 +94,14 @@ def evaluate(folder: Path) -> Outcome:
     """
     results = read_study(folder)
     facts = _facts(folder)
+    privacy, leading = read_privacy(run_folders(folder), results), leading_method(results)
     dimensions = list(dict.fromkeys(results["dimension"]))
     summary = summarise(results, dimensions)
-    tests = {d: compare_methods(results, d, "federated", "local-only") for d in dimensions}
-    records = headline_records(summary, facts.synthetic)
+    tests = {d: compare_methods(results, d, leading, "local-only") for d in dimensions}
+    records = headline_records(summary, facts.synthetic, privacy)
     write_summary(folder / SUMMARY, records)
     comparisons = {d: test for d, test in tests.items() if test is not None}
-    return Outcome(facts, summary, records, comparisons, write_report(folder, facts))
+    return Outcome(facts, summary, records, comparisons, leading, privacy, write_report(folder, facts))
 
 
 def _facts(folder: Path) -> CohortFacts:

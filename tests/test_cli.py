@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from sample_study import add_private, guarantee, write_run, write_study_files
 
 from data_prep.synthetic import write_synthetic_cohort
 from data_prep.synthetic_model import SyntheticConfig
@@ -24,6 +25,7 @@ COMMANDS = [
     *("demo", "train", "evaluate", "split", "doctor", "grid"),
     *("data inspect", "data convert", "data synthesize", "data video"),
     *("labels fuse", "labels delay"),
+    *("privacy plan", "privacy sweep"),
 ]
 TINY = ["--subjects", "5", "--seconds", "20", "--frame-rate", "2.5"]
 
@@ -82,7 +84,7 @@ def test_every_command_is_looked_at() -> None:
     def names(app: object) -> list[str]:
         return [c.name or c.callback.__name__ for c in app.registered_commands]  # type: ignore[attr-defined]
 
-    groups = {"data": cli.data_app, "labels": cli.labels_app}
+    groups = {"data": cli.data_app, "labels": cli.labels_app, "privacy": cli.privacy_app}
     assert [*names(cli.app), *(f"{group} {name}" for group, app in groups.items() for name in names(app))] == COMMANDS
 
 
@@ -265,6 +267,50 @@ def test_a_small_study_from_start_to_end(cohort: Path, call: Call, tmp_path: Pat
     printed = call("evaluate", study)
     assert "SYNTHETIC" in printed.out
     assert printed.out.endswith(f"Report: {study / 'report.html'}\n")
+
+
+@pytest.fixture
+def private_study(tmp_path: Path) -> Path:
+    """A finished SYNTHETIC study of two seeds with "federated + DP" instead of "federated"."""
+    study = tmp_path / "study"
+    for seed, epsilon in enumerate((8.4359, 2.5)):
+        write_run(study / f"seed-{seed}", seed, ceilings=True)
+        remarks = ("simulation only: the noise is reproducible",)
+        add_private(study / f"seed-{seed}", seed, guarantee(epsilon, remarks=remarks), alone=True)
+    write_study_files(study)
+    facts = {"name": "toy", "synthetic": True, "subjects": 12, "frame_rate": 25.0}
+    (study / "cohort_facts.json").write_text(json.dumps(facts), encoding="utf-8")
+    return study
+
+
+def test_a_private_study_ends_with_its_guarantee(private_study: Path, call: Call) -> None:
+    said = call("evaluate", private_study)
+    assert (said.code, said.err) == (0, "")
+    table, guarantee_of = said.out.split("federated + DP: epsilon ")
+    assert "SYNTHETIC data" in table
+    assert "federated + DP: simulation only: the noise is reproducible." in " ".join(table.split())
+    words = " ".join(guarantee_of.split())
+    assert words.startswith("8.436 at delta 0.0125 for one subject (zero-out) note simulation only: the noise")
+    for part in (
+        *("noise 1.25 x clipping norm 0.75", "11; all 8 clients", "accountant of the tests", "server trusted by"),
+        *("not covered hyper-parameters: chosen on this cohort", "2 runs, epsilon 2.5 to 8.436", "to epsilon 10.94 at"),
+        "Trained without privacy on the same clients: mean predictor, local-only, centralised.",
+    ):
+        assert part in words
+    assert "Federated + DP minus local-only, arousal: median difference" in said.out
+    assert max(map(len, guarantee_of.splitlines()[: guarantee_of.splitlines().index("")])) <= 100
+
+    records = strictly(call("evaluate", private_study, "--json").out)
+    assert isinstance(records, list)
+    found = {record["method"]: (record["epsilon"], record["delta"], record["unit"]) for record in records}
+    assert found.pop("federated + DP") == (8.4359, 0.0125, "subject")
+    assert set(found.values()) == {(None, None, None)}
+
+
+def test_a_spoilt_guarantee_is_one_line(private_study: Path, call: Call) -> None:
+    file = private_study / "seed-1" / "privacy.json"
+    file.write_text('{"federated + DP": {"epsilon": 0}}', encoding="utf-8")
+    is_refused(call("evaluate", private_study), str(file), "expected epsilon, delta")
 
 
 def test_split_shows_whole_subjects(cohort: Path, call: Call) -> None:

@@ -52,3 +52,51 @@ def test_a_wrong_setting_is_named(override: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
         load_config(None, [COHORT, override])
     assert message in str(caught.value)
+
+
+NOISE = "privacy.noise_multiplier=1.0"
+UNIFORM = "training.weighting=uniform"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ([NOISE], "training.weighting: under differential privacy weights are uniform"),
+        ([NOISE, "training.weighting=windows"], "set training.weighting=uniform"),
+        (["privacy.noise_multiplier=-1", UNIFORM], "privacy.noise_multiplier: expected at least 0"),
+        ([NOISE, UNIFORM, "privacy.clipping_norm=.inf"], "without clipping no amount of noise protects"),
+        ([NOISE, UNIFORM, "privacy.level=window", "data.hop=50"], "expected a hop of 100 frames"),
+        ([NOISE, UNIFORM, "tuning.client_learning_rates=[0.1]"], "set privacy.settings_from='this cohort'"),
+        ([NOISE, UNIFORM, "tuning.baseline_learning_rates=[0.1]"], "set privacy.settings_from='this cohort'"),
+        (["methods=[federated,federated + DP]"], "methods: 'federated + DP' needs privacy.noise_multiplier"),
+        (["methods=[federated,centralised + DP]"], "methods: 'centralised + DP' needs privacy.noise_multiplier"),
+        ([NOISE, UNIFORM, "methods=[federated,centralised + DP]"], "set privacy.level=window"),
+        ([NOISE, UNIFORM, "privacy.zeroing=true"], "zeroing"),
+    ],
+)
+def test_privacy_that_does_not_go_with_the_rest_is_refused(overrides: list[str], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load_config(None, [COHORT, *overrides])
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "rows"),
+    [
+        ([], ["mean predictor", "local-only", "centralised", "federated"]),
+        ([NOISE, UNIFORM], ["mean predictor", "local-only", "centralised", "federated", "federated + DP"]),
+        ([NOISE, UNIFORM, "methods=[]"], ["federated + DP"]),
+        (
+            [NOISE, UNIFORM, "privacy.level=window", "methods=[centralised]"],
+            ["centralised", "centralised + DP", "federated + DP"],
+        ),
+        ([NOISE, UNIFORM, "privacy.level=window", "methods=[federated]"], ["federated", "federated + DP"]),
+        ([NOISE, UNIFORM, "data.hop=50", "methods=[]"], ["federated + DP"]),
+        (
+            [NOISE, UNIFORM, "methods=[]", "tuning.client_learning_rates=[0.1]", "privacy.settings_from=this cohort"],
+            ["federated + DP"],
+        ),
+    ],
+)
+def test_private_rows_join_by_themselves(overrides: list[str], rows: list[str]) -> None:
+    assert load_config(None, [COHORT, *overrides]).rows == rows

@@ -15,6 +15,7 @@ from tff_affect import __version__
 from tff_affect.commands.data import data_app
 from tff_affect.commands.grid import grid
 from tff_affect.commands.labels import labels_app
+from tff_affect.commands.privacy import privacy_app
 from tff_affect.commands.shared import AsJson, Out, Processes, Quiet, print_rows
 from tff_affect.commands.video import data_video
 from tff_affect.errors import AffectError
@@ -33,6 +34,7 @@ app = typer.Typer(
 data_app.command("video")(data_video)
 app.add_typer(data_app, name="data")
 app.add_typer(labels_app, name="labels")
+app.add_typer(privacy_app, name="privacy")
 
 _INTERRUPTED = 130
 
@@ -199,9 +201,13 @@ def _show(outcome: Outcome, as_json: bool) -> None:
     from tff_affect.report.tables import headline_table
 
     width = None if sys.stdout.isatty() else 100
-    Console(width=width).print(headline_table(outcome.summary, outcome.facts.synthetic, outcome.facts.name))
+    facts, leading = outcome.facts, outcome.leading
+    table = headline_table(outcome.summary, facts.synthetic, facts.name, privacy=outcome.privacy)
+    Console(width=width).print(table)
+    if outcome.privacy.methods:
+        print(f"{outcome.privacy.text()}\n")
     for dimension, test in outcome.comparisons.items():
-        print(f"Federated minus local-only, {dimension}: {comparison_text(test)}")
+        print(f"{leading[:1].upper()}{leading[1:]} minus local-only, {dimension}: {comparison_text(test)}")
     print(f"Report: {outcome.report}")
 
 

@@ -1,4 +1,5 @@
 import json
+import math
 import re
 import shutil
 from collections.abc import Callable
@@ -7,11 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from sample_study import CLIENTS, DIMENSIONS
+from sample_study import CLIENTS, DIMENSIONS, guarantee, write_privacy
 
-from tff_affect.config import METHODS
+from tff_affect.config import PRIVATE_FEDERATED, WITHOUT_PRIVACY
 from tff_affect.errors import InputError
 from tff_affect.evaluation.per_client import read_results, read_study, summarise, write_results
+from tff_affect.privacy.guarantee import Guarantee
 from tff_affect.report import html
 from tff_affect.report.html import write_report
 from tff_affect.report.study import CohortFacts
@@ -71,7 +73,7 @@ def test_the_table_shows_the_summary(make_study: Callable[..., Path]) -> None:
     study = make_study(2)
     text = write_report(study, FACTS).read_text()
     summary = summarise(read_study(study), DIMENSIONS).query("kind == 'measured'")
-    assert summary["method"].tolist() == list(METHODS) * 2
+    assert summary["method"].tolist() == list(WITHOUT_PRIVACY) * 2
     for row in summary.to_dict("records"):
         numbers = f"{row['ccc_mean']:.3f}", f"[{row['ccc_low']:.3f}, {row['ccc_high']:.3f}]", f"{row['ccc_pooled']:.3f}"
         cells = "".join(f"<td>{number}</td>" for number in numbers)
@@ -204,3 +206,108 @@ def test_a_simulation_is_not_called_a_deployment(make_study: Callable[..., Path]
     assert "This is a simulation on one machine, which holds every recording" in text
     assert "evaluation statistics and, with federated scaling, sums of features would leave them" in text
     assert "its recording stays with it" not in text
+
+
+def section(text: str, heading: str) -> str:
+    """One section of a page, its spaces folded."""
+    found = re.search(rf"<h2>{heading}</h2>(.*?)</section>", text, flags=re.DOTALL)
+    return " ".join(found[1].split()) if found else ""
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_privacy_is_a_section_of_its_own(make_private_study: Callable[..., Path]) -> None:
+    study = make_private_study(guarantee(8.4359, remarks=("simulation only: <the> noise",)), guarantee(2.0))
+    (study / "config.yaml").write_text("privacy:\n  settings_from: this cohort\n  force: false\n")
+    text = write_report(study, FACTS).read_text()
+    said = section(text, "Privacy")
+    assert "SYNTHETIC data." in said
+    assert "can tell of one subject: epsilon" in said
+    assert (
+        "<h3>federated + DP</h3> <p><strong>epsilon 8.436 at delta 0.0125 for one subject (zero-out)</strong>" in said
+    )
+    for entry in (
+        ("noise", "1.25 x clipping norm 0.75; Gaussian mechanism"),
+        ("rounds", "11; all 8 clients"),
+        ("accounting", "accountant of the tests"),
+        ("trust", "server trusted by the tests"),
+        ("settings chosen", "this cohort"),
+    ):
+        assert '<tr><th scope="row">{}</th><td>{}</td></tr>'.format(*entry) in said
+    assert "<li>tables of the tests</li> <li>hyper-parameters: chosen on this cohort</li>" in said
+    assert '<p class="remark" role="note">simulation only: &lt;the&gt; noise</p>' in said
+    assert "2 runs, epsilon 2 to 8.436, the largest is named" in said
+    assert "centralised, federated. No epsilon holds once these are released." in said
+    assert "Epsilon of each training client" not in said
+    results = section(text, "Results")
+    assert "federated + DP: simulation only: &lt;the&gt; noise." in results
+    assert '<th scope="col">epsilon for one subject</th>' in results
+    assert results.count('<th scope="row">federated + DP</th><td>8.436</td>') == len(DIMENSIONS)
+    assert results.count('<th scope="row">federated</th><td>-</td>') == len(DIMENSIONS)
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_without_privacy_there_is_no_such_section(make_study: Callable[..., Path]) -> None:
+    text = write_report(make_study(), FACTS).read_text()
+    assert section(text, "Results")
+    assert "<h2>Privacy</h2>" not in text
+    assert "for one subject" not in text
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_infinite_and_unknown_epsilons_are_said(make_private_study: Callable[..., Path]) -> None:
+    study = make_private_study(guarantee(math.inf))
+    text = write_report(study, CohortFacts("corpus", False, 12, 25.0)).read_text()
+    assert "SYNTHETIC" not in text
+    assert "epsilon inf, no guarantee at all, at delta" in section(text, "Privacy")
+    assert '<th scope="row">federated + DP</th><td>inf</td>' in text
+    assert "Epsilon inf is no guarantee at all." in section(text, "Results")
+    (study / "seed-0" / "privacy.json").unlink()
+    text = write_report(study, FACTS).read_text()
+    assert "epsilon unknown: 1 of 1 runs kept no privacy.json" in section(text, "Privacy")
+    assert '<th scope="row">federated + DP</th><td>unknown</td>' in text
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_windows_show_the_epsilon_of_each_client(make_private_study: Callable[..., Path]) -> None:
+    def of(**clients: float) -> Guarantee:
+        return guarantee(max(clients.values()), unit="window", per_client=clients)
+
+    study = make_private_study(of(P1=3.0, P2=math.inf))
+    said = section(write_report(study, FACTS).read_text(), "Privacy")
+    assert "can tell of one window" in said
+    assert '<tr><th scope="row">P2</th><td>inf</td></tr> <tr><th scope="row">P1</th><td>3</td></tr>' in said
+    for seed, stated in enumerate((of(P1=3.0, P2=1.0), of(P1=2.0, P3=2.5))):
+        run = study / f"seed-{seed}"
+        run.mkdir(exist_ok=True)
+        shutil.copy(study / "seed-0" / "results.csv", run / "copy.csv").rename(run / "results.csv")
+        write_privacy(run, {PRIVATE_FEDERATED: stated})
+    said = section(write_report(study, FACTS).read_text(), "Privacy")
+    assert '<th scope="col">largest epsilon</th><th scope="col">smallest epsilon</th><th scope="col">runs</th>' in said
+    assert '<tr><th scope="row">P1</th><td>3</td><td>2</td><td>2</td></tr>' in said
+    assert '<tr><th scope="row">P3</th><td>2.5</td><td>2.5</td><td>1</td></tr>' in said
+
+
+def test_figures_show_both_federated_methods(make_private_study: Callable[..., Path]) -> None:
+    text = write_report(make_private_study(), FACTS).read_text()
+    tags = parse(text)
+    assert len(tags.identifiers) == len(set(tags.identifiers))
+    assert text.count("<svg") == 10
+    stated = "federated + DP: epsilon 8.436 at delta 0.0125 for one subject (zero-out)."
+    captions = [stated in caption for caption in re.findall(r"<figcaption>(.*?)</figcaption>", text, flags=re.DOTALL)]
+    assert captions == [True, True, False, False]
+    assert "<h2>Federated against local-only</h2>" in text
+    assert '<th scope="col">PCC federated</th>' in text
+
+
+def test_figures_show_the_private_method_where_it_is_the_only_one(make_private_study: Callable[..., Path]) -> None:
+    study = make_private_study(alone=True)
+    text = write_report(study, FACTS).read_text()
+    assert text.count("<svg") == 8
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", text, flags=re.DOTALL)
+    assert all("federated + DP: epsilon 8.436" in caption for caption in captions)
+    assert all(caption.startswith("SYNTHETIC data.") for caption in captions)
+    assert "by federated + DP CCC." in captions[3]
+    assert "<h2>Federated + DP against local-only</h2>" in text
+    assert '<th scope="col">PCC federated + DP</th>' in text
+    shutil.rmtree(study / "seed-0" / "predictions")
+    assert write_report(study, FACTS).read_text().count("<svg") == 6

@@ -1,4 +1,5 @@
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
@@ -6,6 +7,7 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 
+from tff_affect.config import PRIVATE_FEDERATED
 from tff_affect.report import plots, svg
 from tff_affect.report.study import Study, open_study, overlapping_subjects, traces
 
@@ -96,6 +98,46 @@ def test_traces_show_best_median_and_worst(study: Study) -> None:
     assert [t.client for t in chosen] == [clients[0], clients[3], clients[6]]
     assert list(chosen[0].frame) == ["time", "gold", "predicted"]
     assert chosen[0].frame["gold"].isna().sum() == 40
+
+
+def test_both_federated_methods_are_drawn(make_private_study: Callable[..., Path]) -> None:
+    study = open_study(make_private_study())
+    assert draw(study)["slopes"].count("federated + DP") == 0
+    clients = draw(study)["clients"]
+    assert ">federated + DP</text>" in clients
+    assert "federated CCC from" in clients
+    private = plots.rounds_plot(study.per_client, study.rounds, "arousal", True, PRIVATE_FEDERATED)
+    assert private is not None
+    assert ">Arousal: development clients over rounds, federated + DP</text>" in private
+    for method, image in (("federated", draw(study)["rounds"]), (PRIVATE_FEDERATED, private)):
+        rows = study.per_client[study.per_client["method"] == method]
+        last = rows.query("dimension == 'arousal' and round == 10")["ccc"]
+        assert len(last) == 3
+        assert f"their mean ends at {last.mean():.3f}, round 10." in image
+        assert "3 development clients" in image
+
+
+def test_the_private_method_takes_the_place_of_a_missing_one(make_private_study: Callable[..., Path]) -> None:
+    study = open_study(make_private_study(alone=True))
+    drawn = draw(study)
+    assert list(drawn) == ["clients", "slopes", "traces"]
+    means = study.results.query("method == @PRIVATE_FEDERATED and dimension == 'arousal'").set_index("client")["ccc"]
+    assert f"federated + DP CCC from {means.min():.3f} ({means.idxmin()}) to {means.max():.3f}" in drawn["clients"]
+    assert ">federated</text>" not in drawn["clients"] + drawn["slopes"]
+    assert drawn["clients"].count(">federated + DP</text>") == 1
+    assert "Federated + DP minus local-only: median difference" in drawn["slopes"]
+    assert [t.client for t in traces(study, "arousal")][::2] == [means.idxmax(), means.idxmin()]
+    without = study.results[study.results["method"] != "local-only"]
+    assert plots.slopes_plot(without, "arousal", True) is None
+
+
+def test_traces_need_predictions(make_private_study: Callable[..., Path]) -> None:
+    folder = make_private_study(alone=True)
+    shutil.rmtree(folder / "seed-0" / "predictions")
+    study = open_study(folder)
+    assert traces(study, "arousal") == []
+    bare = study.results[study.results["method"] == "mean predictor"]
+    assert traces(Study(**(vars(study) | {"results": bare})), "arousal") == []
 
 
 def test_long_recordings_are_thinned_and_gaps_stay() -> None:

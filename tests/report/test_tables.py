@@ -1,3 +1,5 @@
+import math
+import re
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -8,9 +10,12 @@ import pandas as pd
 import pytest
 from rich.console import Console
 from rich.table import Table
-from sample_study import CLIENTS, DIMENSIONS, predict, recording
+from sample_study import CLIENTS, DIMENSIONS, guarantee, predict, recording, write_privacy
 
+from tff_affect.config import PRIVATE_CENTRALISED, PRIVATE_FEDERATED
 from tff_affect.evaluation.per_client import read_study, summarise
+from tff_affect.privacy.guarantee import Guarantee
+from tff_affect.report.study import open_study
 from tff_affect.report.tables import headline_caption, headline_records, headline_table, write_summary
 
 
@@ -133,3 +138,94 @@ def test_the_summary_file_holds_the_records(make_study: Callable[..., Path], tmp
     assert read["synthetic"].all()
     assert read["ccc_mean"].tolist() == pytest.approx([r["ccc_mean"] for r in records])
     assert read["ccc_mean_sd"].isna().all()
+
+
+def private_table(study: Path, width: int = 100) -> str:
+    opened = open_study(study)
+    summary = summarise(opened.results, DIMENSIONS)
+    return printed(headline_table(summary, True, "toy", privacy=opened.privacy), width)
+
+
+def rows_of(text: str, method: str) -> list[list[str]]:
+    """Cells of a method's rows."""
+    return [
+        cells.split() for cells in re.findall(rf"^ *{re.escape(method)} +((?:[-\d]|inf|unknown).*)", text, re.MULTILINE)
+    ]
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_private_rows_carry_their_epsilon(make_private_study: Callable[..., Path], width: int) -> None:
+    text = private_table(make_private_study(guarantee(2.0), guarantee(8.4359)), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    assert all(re.fullmatch(r"\d\.\d{3}", cells[-1]) for cells in rows_of(text, "federated + DP"))
+    assert "SYNTHETIC" in text.splitlines()[0]
+    heading = " ".join(text[: text.index("arousal")].split())
+    for word in ("epsilon", "for one", "subject"):
+        assert word in heading
+    assert [cells[0] for cells in rows_of(text, "federated + DP")] == ["8.436", "8.436"]
+    for method in ("mean predictor", "local-only", "centralised", "federated"):
+        assert [cells[0] for cells in rows_of(text, method)] == ["-", "-"]
+    assert "of the weakest run (federated + DP at delta 0.0125); -: none." in " ".join(text.split())
+
+
+def test_a_table_without_privacy_says_nothing_of_it(make_study: Callable[..., Path]) -> None:
+    assert "psilon" not in private_table(make_study())
+
+
+def test_infinite_unknown_and_simulated_epsilons_are_said(make_private_study: Callable[..., Path]) -> None:
+    simulated = "simulation only: the noise is reproducible"
+    study = make_private_study(guarantee(math.inf, remarks=(simulated,)))
+    text = private_table(study)
+    assert [cells[0] for cells in rows_of(text, "federated + DP")] == ["inf", "inf"]
+    assert "Epsilon inf is no guarantee at all." in " ".join(text.split())
+    assert f"federated + DP: {simulated}." in " ".join(text.split())
+    write_privacy(study / "seed-0", {})
+    text = private_table(study)
+    assert [cells[0] for cells in rows_of(text, "federated + DP")] == ["unknown", "unknown"]
+    assert "Epsilon unknown: a run did not keep its guarantee." in " ".join(text.split())
+    assert "inf" not in text
+
+
+def test_two_private_methods_fit_and_keep_their_own_epsilon(make_private_study: Callable[..., Path]) -> None:
+    def of(epsilon: float) -> Guarantee:
+        return guarantee(epsilon, unit="window")
+
+    study = make_private_study(of(2.0))
+    results = study / "seed-0" / "results.csv"
+    lines = results.read_text().splitlines(keepends=True)
+    copied = [
+        line.replace("federated + DP", "centralised + DP", 1) for line in lines if line.startswith("federated + DP,")
+    ]
+    results.write_text("".join(lines + copied))
+    write_privacy(study / "seed-0", {PRIVATE_FEDERATED: of(2.0), PRIVATE_CENTRALISED: of(3.5)})
+    for width in (80, 100):
+        text = private_table(study, width)
+        assert max(map(len, text.splitlines())) <= width
+        assert "…" not in text
+        assert all(re.fullmatch(r"\d\.\d{3}", cells[-1]) for cells in rows_of(text, "centralised + DP"))
+        assert [cells[0] for cells in rows_of(text, "centralised + DP")] == ["3.5", "3.5"]
+        assert [cells[0] for cells in rows_of(text, "federated + DP")] == ["2", "2"]
+        assert "window" in text[: text.index("arousal")]
+
+
+def test_the_summary_file_holds_epsilon_unit_and_remarks(
+    make_private_study: Callable[..., Path], tmp_path: Path
+) -> None:
+    study = open_study(
+        make_private_study(guarantee(math.inf, remarks=("simulation only: this",)), guarantee(0.1 + 0.2))
+    )
+    records = headline_records(summarise(study.results, DIMENSIONS), True, study.privacy)
+    plain = headline_records(summarise(study.results, DIMENSIONS), True)
+    keys = ("epsilon", "delta", "unit", "privacy_remarks")
+    assert [dict(record, **dict.fromkeys(keys)) for record in records] == [
+        dict(record, **dict.fromkeys(keys)) for record in plain
+    ]
+    assert {record["epsilon"] for record in plain} == {None, "unknown"}
+    write_summary(tmp_path / "summary.csv", records)
+    read = pd.read_csv(tmp_path / "summary.csv").set_index("method")
+    assert read.loc[PRIVATE_FEDERATED, "epsilon"].tolist() == [math.inf] * 2
+    assert read.loc[PRIVATE_FEDERATED, "delta"].tolist() == [0.0125] * 2
+    assert read.loc[PRIVATE_FEDERATED, "unit"].tolist() == ["subject"] * 2
+    assert read.loc[PRIVATE_FEDERATED, "privacy_remarks"].tolist() == ["simulation only: this"] * 2
+    assert read.loc["federated", list(keys)].isna().all(axis=None)

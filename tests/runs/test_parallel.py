@@ -12,12 +12,9 @@ from study_process import Driver
 
 from data_prep.synthetic import write_synthetic_cohort
 from data_prep.synthetic_model import SyntheticConfig
-from tff_affect.config import DataConfig, StudyConfig
 from tff_affect.errors import InputError, RunError
 from tff_affect.progress import Progress
 from tff_affect.runs.parallel import Assignment, Setup, _Child, available_cores, resolved_processes, run_in_parallel
-from tff_affect.runs.planned import PlannedRun
-from tff_affect.splits import Split
 
 SETTINGS = """
 data: {window: 25, hop: 25}
@@ -36,23 +33,19 @@ def test_processes_are_counted() -> None:
         resolved_processes(-1)
 
 
-CONFIG = StudyConfig(data=DataConfig(cohort="none"))
-
-
 def test_a_process_that_cannot_start_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    runs = [PlannedRun(f"seed-{seed}", 0, seed, Split(("P1",), ("P2",), ("P3",))) for seed in (0, 1)]
 
-    def assign(run: PlannedRun) -> Assignment:
-        raise AssertionError(run)
+    def assign() -> Assignment:
+        raise AssertionError
 
     with pytest.raises(RunError, match="a process of the study ended with exit code 1"):
-        run_in_parallel(runs, assign, CONFIG, tmp_path, tmp_path, 2, Progress())
+        run_in_parallel([assign, assign], tmp_path, tmp_path, 2, Progress())
 
 
 def test_a_process_that_ended_before_it_is_told_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    child = _Child(Setup(CONFIG, tmp_path, tmp_path, 1))
+    child = _Child(Setup(tmp_path, tmp_path, 1))
     child.process.wait()
     with pytest.raises(RunError, match="ended with exit code 1"):
         child.tell(None)

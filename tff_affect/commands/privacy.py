@@ -1,4 +1,4 @@
-"""``tff-affect privacy``: what a guarantee costs."""
+"""``tff-affect privacy``: what a guarantee takes, and what it costs."""
 
 from __future__ import annotations
 
@@ -9,15 +9,10 @@ from typing import Annotated
 
 import typer
 
-from tff_affect.commands.shared import AsJson
+from tff_affect.commands.shared import AsJson, Quiet
+from tff_affect.errors import InputError
 
-privacy_app = typer.Typer(help="Plan differential privacy.", no_args_is_help=True)
-
-
-# A group of its own also while it has one command.
-@privacy_app.callback()
-def _privacy() -> None:
-    pass
+privacy_app = typer.Typer(help="Plan differential privacy, and see what it costs.", no_args_is_help=True)
 
 
 @privacy_app.command("plan")
@@ -84,3 +79,67 @@ def privacy_plan(
     console.print(plan_table(plan))
     if plot is not None:
         print(f"Figure: {plot}")
+
+
+@privacy_app.command("sweep")
+def privacy_sweep(
+    out: Annotated[Path, typer.Argument(help="The folder to write; what an earlier sweep left there is used.")],
+    cohort: Annotated[
+        list[Path] | None, typer.Option("--cohort", help="A cohort's folder; several, of different sizes, if repeated.")
+    ] = None,
+    subjects: Annotated[
+        str | None, typer.Option("--subjects", help="Instead: sizes of SYNTHETIC cohorts, such as 27,300,3000.")
+    ] = None,
+    epsilon: Annotated[str, typer.Option("--epsilon", help="Guarantees, such as 1,4; noise is searched for.")] = "",
+    noise_multiplier: Annotated[str, typer.Option("--noise-multiplier", help="Or noise, such as 0.5,1.")] = "",
+    clip: Annotated[str, typer.Option("--clip", help="Clipping norms, such as 0.3,1.")] = "1",
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Runs of each point.")] = 5,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="YAML file with the settings of all.")] = None,
+    override: Annotated[list[str] | None, typer.Option("-o", help="A setting, such as training.rounds=50.")] = None,
+    processes: Annotated[
+        int, typer.Option("--processes", min=0, help="Runs carried out side by side; 0 is one for each core.")
+    ] = 0,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train at several noises and clipping norms, and without privacy: CCC against epsilon, and who pays.
+
+    Writes tradeoff.csv, fairness.csv, tradeoff.md and figures. Run again with more points it computes what is missing.
+
+    Example: tff-affect privacy sweep runs/cost --cohort cohorts/mine --epsilon 1,2,4,8 --clip 0.3,1
+    """
+    from experiments.cohort_scaling import synthetic_cohorts
+    from experiments.dp_tradeoff import TradeoffRequest, run
+    from experiments.sweep import SweepGrid, check_sweep_folder
+    from tff_affect.progress import make_progress
+
+    if bool(cohort) == bool(subjects):
+        raise InputError("privacy sweep: expected --cohort, or --subjects for SYNTHETIC cohorts, and not both")
+    progress = make_progress(quiet)
+    noises = _numbers("--noise-multiplier", noise_multiplier)
+    grid = SweepGrid(_numbers("--epsilon", epsilon), noises, _numbers("--clip", clip), seeds)
+    check_sweep_folder(out)
+    sizes = tuple(int(size) for size in _numbers("--subjects", subjects or ""))
+    cohorts = tuple(cohort or synthetic_cohorts(out, sizes, progress))
+    outcome = run(out, TradeoffRequest(cohorts, grid, config, tuple(override or ())), processes, progress)
+    if as_json:
+        print(outcome.rows.to_json(orient="records", indent=1))
+        return
+    from rich.console import Console
+
+    from tff_affect.report.tradeoff import fairness_sheets, tradeoff_caption, tradeoff_sheets, verdicts
+
+    console = Console(width=None if sys.stdout.isatty() else 100)
+    shown = outcome.falls[outcome.falls["point"].isin(outcome.rows["point"])]
+    for sheet in (*tradeoff_sheets(outcome.rows, outcome.text), *fairness_sheets(shown, outcome.text)):
+        console.print(sheet.terminal())
+    for line in (tradeoff_caption(outcome.rows, outcome.text), *verdicts(outcome.rows, outcome.text)):
+        console.print(line, markup=False, highlight=False)
+    print(f"Tables and figures: {out}")
+
+
+def _numbers(option: str, text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise InputError(f"{option}: expected numbers separated by commas, found {text!r}") from error

@@ -27,6 +27,7 @@ SAME_EPSILON = 1.25
 """Two epsilons are about the same if neither is more than this many times the other."""
 NOT_GIVEN = "not given"
 """The group of clients whose attribute is missing."""
+_DIGITS = 12
 _FALL_COLUMNS = (
     "point", "subjects", "noise_multiplier", "clipping_norm", "epsilon", "dimension", "client", "ccc_without",
     "ccc_with", "fall", "rank",
@@ -51,17 +52,19 @@ def clip_scores(runs: pd.DataFrame) -> pd.DataFrame:
     check_runs(runs)
     private = runs[runs["private"].astype(bool)]
     keys = ["point", "subjects", "noise_multiplier", "clipping_norm"]
-    scores = private.groupby(keys, as_index=False)["development_ccc"].agg(lambda values: values.mean(skipna=False))
+    groups = private.groupby(keys)["development_ccc"]
+    scores = groups.mean().where(groups.count() == groups.size()).reset_index()
     scores = scores.sort_values(keys[1:], ignore_index=True)
-    rivals = scores.groupby(["subjects", "noise_multiplier"])["development_ccc"]
-    unknown = scores[scores["development_ccc"].isna() & (rivals.transform("size") > 1)]
+    rivals = scores.groupby(["subjects", "noise_multiplier"])["point"].transform("size")
+    unknown = scores[scores["development_ccc"].isna() & (rivals > 1)]
     if len(unknown):
         raise InputError(
             f"point {unknown['point'].iloc[0]}: expected development_ccc in each run, by which the clipping norm is "
             "chosen, found none; evaluate development clients, or keep one clipping norm for each noise multiplier"
         )
     # Sorted, so that the first of equals is the smallest norm, which has the least noise.
-    best = scores["development_ccc"].fillna(0).groupby([scores["subjects"], scores["noise_multiplier"]]).idxmax()
+    known = scores.fillna({"development_ccc": 0.0})
+    best = known.groupby(["subjects", "noise_multiplier"])["development_ccc"].idxmax()
     return scores.assign(best=scores.index.isin(best))
 
 
@@ -162,12 +165,12 @@ def fairness(clients: pd.DataFrame) -> pd.DataFrame:
     """
     check_clients(clients)
     names = [name for name in clients.columns if name not in CLIENT_COLUMNS]
-    means = clients.groupby(["point", "client", "dimension"], as_index=False, sort=False)["ccc"].mean()
-    means = _with_mean(means, ["point", "client"], ["ccc"]).join(_settings(clients), on="point")
+    averages = clients.groupby(["point", "client", "dimension"], sort=False)["ccc"].mean().reset_index()
+    means = _with_mean(averages, ["point", "client"], ["ccc"]).join(_settings(clients), on="point")
     keys = ["subjects", "client", "dimension"]
     without = means[~means["private"]].set_index(keys)["ccc"].rename("ccc_without")
     found = means[means["private"]].rename(columns={"ccc": "ccc_with"}).join(without, on=keys)
-    found["fall"] = found["ccc_without"] - found["ccc_with"]
+    found["fall"] = (found["ccc_without"] - found["ccc_with"]).round(_DIGITS)
     found["rank"] = found.groupby(["point", "dimension"])["fall"].rank(ascending=False, method="min").astype(int)
     groups = clients.drop_duplicates(["subjects", "client"]).set_index(["subjects", "client"])[names]
     found = found.join(groups.fillna(NOT_GIVEN), on=["subjects", "client"])
@@ -204,7 +207,7 @@ def spread(falls: pd.DataFrame) -> pd.DataFrame:
             values = group[f"ccc_{end}"]
             row |= {f"ccc_{end}": values.mean(), f"sd_{end}": values.std(ddof=1)}
             row |= {f"range_{end}": values.max() - values.min(), f"low_{end}": values.quantile(0.1)}
-        first = group.loc[group["fall"].idxmax()]
+        first = group.iloc[int(group["fall"].argmax())]
         row |= {"fall": group["fall"].mean(), "falling": int((group["fall"] > 0).sum())}
         row |= {"most": first["client"], "most_fall": first["fall"]}
         row["rank_correlation"] = _rank_correlation(group["ccc_without"], group["fall"])
@@ -226,7 +229,7 @@ def group_falls(falls: pd.DataFrame) -> pd.DataFrame:
     """
     columns = [*_POINT_AND_DIMENSION, "attribute", "group"]
     parts = [
-        falls.assign(attribute=name, group=falls[name].astype(str)).groupby(columns, sort=True, as_index=False)
+        falls.assign(attribute=name, group=falls[name].astype(str)).groupby(columns, sort=False, as_index=False)
         .agg(
             clients=("client", "size"), ccc_without=("ccc_without", "mean"), ccc_with=("ccc_with", "mean"),
             fall=("fall", "mean"), fall_sd=("fall", "std"),
@@ -238,9 +241,11 @@ def group_falls(falls: pd.DataFrame) -> pd.DataFrame:
 
 
 def _rank_correlation(first: pd.Series, second: pd.Series) -> float:
-    if len(first) < 3 or np.ptp(first) == 0 or np.ptp(second) == 0:
+    # Without the dust of averaging, so that equal falls are of one rank.
+    x, y = first.round(_DIGITS), second.round(_DIGITS)
+    if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan")
-    return float(stats.spearmanr(first, second).statistic)
+    return float(stats.spearmanr(x, y).correlation)
 
 
 def _with_mean(frame: pd.DataFrame, keys: list[str], values: list[str]) -> pd.DataFrame:

@@ -33,7 +33,7 @@ def check_runs(runs: pd.DataFrame) -> None:
     _check_same_runs(runs, ["dimension", "seed", "fold"])
     private = runs[runs["private"].astype(bool)]
     for name in ("unit", "level", "mechanism"):
-        found = sorted(set(private[name].astype(str)))
+        found = sorted(set(map(str, private[name])))
         if len(found) > 1:
             raise InputError(f"expected one {name}, found {', '.join(found)}; give each a table of its own")
 
@@ -73,7 +73,7 @@ def _check_points(frame: pd.DataFrame) -> None:
     for columns, said in ((["point"], "setting for each point"), (SETTING, "point for each setting")):
         twice = points[points.duplicated(columns, keep=False)]
         if len(twice):
-            named = ", ".join(dict.fromkeys(twice["point"].astype(str)))
+            named = ", ".join(dict.fromkeys(map(str, twice["point"])))
             raise InputError(f"expected one {said}, found several: {named}; give each a table of its own")
     for private, said in ((True, "with"), (False, "without")):
         lacking = sorted(set(points["subjects"]) - set(points.loc[points["private"] == private, "subjects"]))

@@ -48,23 +48,32 @@ class Schedule(NamedTuple):
     steps_per_pass: int
 
 
+def check_private_optimizer(config: OptimizerConfig) -> None:
+    """Refuses an optimizer that TF Privacy has not.
+
+    Raises:
+        InputError: Names those that it has.
+    """
+    if config.name not in ("sgd", "adam", "adagrad"):
+        raise InputError(
+            f"training.baseline_optimizer.name: centralised training with DP has sgd, adam and adagrad, found "
+            f"{config.name!r}; name one of these"
+        )
+
+
 def build_private_optimizer(config: OptimizerConfig, query: WindowSumQuery) -> Any:
     """TF Privacy's optimizer that steps as the one of the configuration does.
 
     Raises:
         InputError: For one that TF Privacy has not.
     """
+    check_private_optimizer(config)
     rate = config.learning_rate
     if config.name == "sgd":
         return tfp.GenericDPSGDOptimizer(query, learning_rate=rate, momentum=config.momentum)
     if config.name == "adam":
         return tfp.GenericDPAdamOptimizer(query, learning_rate=rate)
-    if config.name == "adagrad":
-        return tfp.GenericDPAdagradOptimizer(query, learning_rate=rate)
-    raise InputError(
-        f"training.baseline_optimizer.name: centralised training with DP has sgd, adam and adagrad, found "
-        f"{config.name!r}; name one of these"
-    )
+    return tfp.GenericDPAdagradOptimizer(query, learning_rate=rate)
 
 
 class PrivateTrainer(Trainer):
@@ -91,7 +100,7 @@ class PrivateTrainer(Trainer):
         super().__init__(staged, model, training)
         self._network, self._privacy = Network(model, staged.shape), privacy
         self._optimizer = training.baseline_optimizer or training.client_optimizer
-        build_private_optimizer(self._optimizer, WindowSumQuery(1.0, 0.0, 1.0, fresh_seed))
+        check_private_optimizer(self._optimizer)
 
     def schedule(self, clients: Sequence[str]) -> Schedule:
         """How often each window of some clients is used."""

@@ -18,7 +18,9 @@ from tff_affect.config import METHODS
 from tff_affect.evaluation.per_client import seed_averages, summarise
 from tff_affect.report import plots, tables
 from tff_affect.report.page import inline, render
-from tff_affect.report.study import CohortFacts, Study, open_study, overlapping_subjects, traces
+from tff_affect.report.privacy import PRIVATE_METHODS
+from tff_affect.report.privacy_section import privacy_section
+from tff_affect.report.study import FEDERATED_METHODS, CohortFacts, Study, open_study, overlapping_subjects, traces
 from tff_affect.report.svg import BLUE
 
 REPORT = "report.html"
@@ -30,16 +32,16 @@ _CAPTIONS = {
     ),
     "clients": (
         "Per test client",
-        "Test clients sorted by their federated CCC, with the other methods beside it.",
+        "Test clients sorted by their {leading} CCC, with the other methods beside it.",
     ),
     "slopes": (
-        "Federated against local-only",
+        "{Leading} against local-only",
         "Each line is one test client. The Wilcoxon signed-rank test pairs the two methods by client; it is not "
         "corrected for testing several dimensions.",
     ),
     "traces": (
         "Over time",
-        "The best, median and worst test client of the first seed, by federated CCC. Long recordings are drawn as "
+        "The best, median and worst test client of the first seed, by {leading} CCC. Long recordings are drawn as "
         "means of neighbouring frames; gaps are missing frames.",
     ),
 }
@@ -70,12 +72,13 @@ def render_report(study: Study, facts: CohortFacts) -> str:
     Raises:
         InputError: If a table of predictions is unreadable.
     """
-    records = tables.headline_records(summarise(study.results, study.dimensions), facts.synthetic)
+    records = tables.headline_records(summarise(study.results, study.dimensions), facts.synthetic, study.privacy)
     return render(
         "report.html.jinja",
         facts=facts,
         dimensions=study.dimensions,
         headline=_headline(records, _protocol(study)),
+        privacy=privacy_section(study),
         limits=_limits(study),
         figures=_figures(study, facts),
         clients=_client_table(study),
@@ -121,18 +124,33 @@ def _figures(study: Study, facts: CohortFacts) -> list[dict[str, Any]]:
     drawn: dict[str, list[Markup]] = {plot: [] for plot in _CAPTIONS}
     for dimension in study.dimensions:
         shown = {
-            "rounds": plots.rounds_plot(study.per_client, study.rounds, dimension, facts.synthetic),
-            "clients": plots.clients_plot(study.results, dimension, facts.synthetic),
-            "slopes": plots.slopes_plot(study.results, dimension, facts.synthetic),
-            "traces": plots.traces_plot(traces(study, dimension), dimension, facts.time_unit, facts.synthetic),
+            "rounds": [
+                plots.rounds_plot(study.per_client, study.rounds, dimension, facts.synthetic, method)
+                for method in FEDERATED_METHODS
+            ],
+            "clients": [plots.clients_plot(study.results, dimension, facts.synthetic)],
+            "slopes": [plots.slopes_plot(study.results, dimension, facts.synthetic)],
+            "traces": [plots.traces_plot(traces(study, dimension), dimension, facts.time_unit, facts.synthetic)],
         }
-        for plot, image in shown.items():
-            drawn[plot] += [] if image is None else [_inline(image)]
+        for plot, images in shown.items():
+            drawn[plot] += [_inline(image) for image in images if image is not None]
     return [
-        {"heading": heading, "caption": caption, "images": drawn[plot]}
+        {"heading": _worded(heading, study), "caption": _caption(plot, caption, study), "images": drawn[plot]}
         for plot, (heading, caption) in _CAPTIONS.items()
         if drawn[plot]
     ]
+
+
+def _caption(plot: str, caption: str, study: Study) -> str:
+    """The caption, with the epsilon of each private method that the plot shows."""
+    shown = {"rounds": FEDERATED_METHODS, "clients": PRIVATE_METHODS}.get(plot, (study.federated,))
+    private = [study.privacy.methods[method] for method in shown if method in study.privacy.methods]
+    return " ".join([_worded(caption, study), *(f"{method.method}: {method.headline}." for method in private)])
+
+
+def _worded(text: str, study: Study) -> str:
+    leading = study.federated
+    return text.format(leading=leading, Leading=leading[:1].upper() + leading[1:])
 
 
 def _inline(image: str) -> Markup:
@@ -141,14 +159,14 @@ def _inline(image: str) -> Markup:
 
 
 def _client_table(study: Study) -> dict[str, Any]:
-    """Values of each test client: CCC of every method, then PCC and RMSE of the federated model.
+    """Values of each test client: CCC of every method, then PCC and RMSE of the leading federated one.
 
     Measured and post-processed values stand in tables of their own.
     """
     means = seed_averages(study.results[study.results["kind"].isin(tables.SHOWN_KINDS)])
     methods = [method for method in METHODS if method in set(means["method"])]
     columns = [("ccc", method) for method in methods]
-    columns += [(measure, "federated") for measure in ("pcc", "rmse") if "federated" in methods]
+    columns += [(measure, study.federated) for measure in ("pcc", "rmse") if study.federated in methods]
     rows: dict[str, list[tuple[str, list[str]]]] = {}
     for dimension, kind in product(study.dimensions, tables.SHOWN_KINDS):
         part = means[(means["dimension"] == dimension) & (means["kind"] == kind)]

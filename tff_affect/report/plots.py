@@ -1,4 +1,7 @@
-"""The four plots of a report, one dimension each, as SVG: over rounds, per client, paired, and over time."""
+"""The four plots of a report, one dimension each, as SVG: over rounds, per client, paired, and over time.
+
+They are about federated training without privacy; where a study has none, about the private one.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +11,30 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from tff_affect.config import PRIVATE_CENTRALISED, PRIVATE_FEDERATED
 from tff_affect.evaluation.comparison import compare_methods, comparison_text, paired_ccc
 from tff_affect.evaluation.per_client import client_means
 from tff_affect.evaluation.statistics import bootstrap_interval
-from tff_affect.report.study import Trace
+from tff_affect.report.study import Trace, leading_method
 from tff_affect.report.svg import BLUE, GREEN, INK, MUTED, ORANGE, SKY, canvas, to_svg
 
 DRAWN_POINTS = 500
 LABELLED_CLIENTS = 60
+_OTHERS = (
+    ("centralised", "s", GREEN),
+    ("local-only", "^", ORANGE),
+    (PRIVATE_CENTRALISED, "v", MUTED),
+    (PRIVATE_FEDERATED, "D", INK),
+)
 
 
 def _name(plot: str, dimension: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", f"{plot}-{dimension}").strip("-")
 
 
-def rounds_plot(per_client: pd.DataFrame, rounds: pd.DataFrame, dimension: str, synthetic: bool) -> str | None:
+def rounds_plot(
+    per_client: pd.DataFrame, rounds: pd.DataFrame, dimension: str, synthetic: bool, method: str = "federated"
+) -> str | None:
     """CCC of each client over rounds (thin), their mean (thick) and, where known, the pooled CCC (dashed).
 
     Development clients, averaged over seeds and folds. Runs stop early at different rounds, so mean and pooled CCC end
@@ -33,18 +45,21 @@ def rounds_plot(per_client: pd.DataFrame, rounds: pd.DataFrame, dimension: str, 
         rounds: Likewise.
         dimension: The dimension to show.
         synthetic: Whether the cohort is generated.
+        method: The federated training to show.
 
     Returns:
         The SVG, or None where no development client was evaluated.
     """
     from matplotlib.ticker import MaxNLocator
 
-    found = per_client.query("dimension == @dimension and partition == 'development'").dropna(subset="ccc")
+    wanted = "method == @method and dimension == @dimension and partition == 'development'"
+    found, rounds = per_client.query(wanted).dropna(subset="ccc"), rounds[rounds["method"] == method]
     if found.empty:
         return None
     lines = found.pivot_table(index="round", columns="client", values="ccc", aggfunc="mean")
     reached = found.groupby(["seed", "fold"])["round"].max()
-    name, mean = _name("rounds", dimension), lines.mean(axis=1).loc[: reached.min()]
+    of_method = "" if method == "federated" else f", {method}"
+    name, mean = _name("rounds", dimension + of_method), lines.mean(axis=1).loc[: reached.min()]
     # A single point has no line, so it needs a marker.
     marker = "o" if len(lines) == 1 else None
     with canvas(name, 3.6) as (figure, (axes,)):
@@ -59,7 +74,7 @@ def rounds_plot(per_client: pd.DataFrame, rounds: pd.DataFrame, dimension: str, 
         axes.axhline(0, color=MUTED, linewidth=0.8)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.legend(loc="outside lower center", ncols=3)
-        title = f"{dimension.capitalize()}: development clients over rounds"
+        title = f"{dimension.capitalize()}: development clients over rounds{of_method}"
         end = f"their mean ends at {mean.iloc[-1]:.3f}, round {mean.index[-1]}"
         end += f", the last that all {len(reached)} runs reached." if len(reached) > 1 else "."
         return to_svg(figure, name, title, f"CCC of {lines.shape[1]} development clients; {end}", synthetic)
@@ -68,13 +83,15 @@ def rounds_plot(per_client: pd.DataFrame, rounds: pd.DataFrame, dimension: str, 
 def clients_plot(results: pd.DataFrame, dimension: str, synthetic: bool) -> str | None:
     """CCC of each test client, sorted: federated, with its range over seeds where there are several, beside the others.
 
-    The band is the 95 % bootstrap interval of the federated mean over clients.
+    The band is the 95 % bootstrap interval of the federated mean over clients. Federated with privacy is beside it too,
+    or in its place where it is the only one.
 
     Returns:
         The SVG, or None where there is no federated result.
     """
     means = client_means(results).query("kind == 'measured' and dimension == @dimension")
-    seeds = means[means["method"] == "federated"].pivot_table(index="client", columns="seed", values="ccc")
+    leading = leading_method(results)
+    seeds = means[means["method"] == leading].pivot_table(index="client", columns="seed", values="ccc")
     if seeds.empty:
         return None
     federated = seeds.mean(axis=1).sort_values()
@@ -85,7 +102,7 @@ def clients_plot(results: pd.DataFrame, dimension: str, synthetic: bool) -> str 
         if np.isfinite(low):
             axes.axvspan(low, high, color=BLUE, alpha=0.14, linewidth=0, label="95 % interval of the mean")
         axes.axvline(0, color=MUTED, linewidth=0.8)
-        for method, marker, colour in (("centralised", "s", GREEN), ("local-only", "^", ORANGE)):
+        for method, marker, colour in (other for other in _OTHERS if other[0] != leading):
             other = means[means["method"] == method].groupby("client")["ccc"].mean().reindex(federated.index)
             if other.notna().any():
                 axes.scatter(other, places, marker=marker, s=22, facecolors="none", edgecolors=colour, label=method)
@@ -93,13 +110,13 @@ def clients_plot(results: pd.DataFrame, dimension: str, synthetic: bool) -> str 
             axes.hlines(
                 places, seeds.min(axis=1), seeds.max(axis=1), color=BLUE, linewidth=1.6, label="range over seeds"
             )
-        axes.scatter(federated, places, color=BLUE, s=26, zorder=3, label="federated")
+        axes.scatter(federated, places, color=BLUE, s=26, zorder=3, label=leading)
         axes.set(xlabel="CCC", ylim=(-0.8, len(federated) - 0.2))
         labelled = len(federated) <= LABELLED_CLIENTS
         axes.set_yticks(places if labelled else [], list(federated.index) if labelled else [], fontsize=8)
         figure.legend(loc="outside lower center", ncols=2)
         text = (
-            f"{len(federated)} test clients; federated CCC from {federated.iloc[0]:.3f} ({federated.index[0]}) to "
+            f"{len(federated)} test clients; {leading} CCC from {federated.iloc[0]:.3f} ({federated.index[0]}) to "
             f"{federated.iloc[-1]:.3f} ({federated.index[-1]}), mean {federated.mean():.3f}."
         )
         return to_svg(figure, name, f"{dimension.capitalize()}: CCC per test client", text, synthetic)
@@ -111,28 +128,29 @@ def slopes_plot(results: pd.DataFrame, dimension: str, synthetic: bool) -> str |
     Returns:
         The SVG, or None where one of the two methods is missing.
     """
-    pairs = paired_ccc(results, dimension, "local-only", "federated")
-    test = compare_methods(results, dimension, "federated", "local-only")
+    leading = leading_method(results)
+    pairs = paired_ccc(results, dimension, "local-only", leading)
+    test = compare_methods(results, dimension, leading, "local-only")
     if pairs is None or test is None:
         return None
-    gained = pairs["federated"] > pairs["local-only"]
+    gained = pairs[leading] > pairs["local-only"]
     name = _name("slopes", dimension)
     with canvas(name, 3.8) as (figure, (axes,)):
         for better, colour, style in ((True, BLUE, "-"), (False, ORANGE, "--")):
             chosen = pairs[gained == better].to_numpy()
-            label = f"{'federated higher' if better else 'not higher'}: {len(chosen)}"
+            label = f"{f'{leading} higher' if better else 'not higher'}: {len(chosen)}"
             axes.plot(
                 [0, 1], chosen.T, color=colour, linestyle=style, marker="o", markersize=4, linewidth=1, alpha=0.75
             )
             axes.plot([], [], color=colour, linestyle=style, marker="o", markersize=4, label=label)
         axes.plot([0, 1], pairs.median(), color=INK, linewidth=3, label="median")
-        axes.set_xticks([0, 1], ["local-only", "federated"])
+        axes.set_xticks([0, 1], ["local-only", leading])
         axes.set(ylabel="CCC", xlim=(-0.25, 1.25))
         text = comparison_text(test)
         axes.set_title(text.replace(", ", "\n"), fontsize=9)
         figure.legend(loc="outside lower center", ncols=3)
-        title = f"{dimension.capitalize()}: local-only to federated"
-        return to_svg(figure, name, title, f"Federated minus local-only: {text}.", synthetic)
+        title = f"{dimension.capitalize()}: local-only to {leading}"
+        return to_svg(figure, name, title, f"{leading[:1].upper()}{leading[1:]} minus local-only: {text}.", synthetic)
 
 
 def traces_plot(traces: Sequence[Trace], dimension: str, time_unit: str, synthetic: bool) -> str | None:

@@ -21,7 +21,7 @@ from tff_affect.privacy.guarantee import WIDTH, Guarantee
 from tff_affect.run_folder import PRIVACY, read_json
 
 PRIVATE_METHODS = (PRIVATE_CENTRALISED, PRIVATE_FEDERATED)
-UNKNOWN = "unknown"
+UNKNOWN, INFINITE = "unknown", "inf"
 _UNITS = ("subject", "window")
 _AGAIN = "do not edit it; train into a new folder"
 
@@ -115,8 +115,8 @@ class PrivateMethod:
     def text(self) -> str:
         """Lines for a terminal of ``WIDTH`` columns."""
         lines = textwrap.wrap(f"{self.method}: {self.headline}", WIDTH, subsequent_indent="  ")
-        entries = [*self.entries(), *(("not covered", item) for item in self.not_covered())]
-        for name, value in [*entries, *(("note", remark) for remark in self.remarks)]:
+        notes = [("note", remark) for remark in self.remarks]
+        for name, value in [*notes, *self.entries(), *(("not covered", item) for item in self.not_covered())]:
             lines += textwrap.wrap(value, WIDTH, initial_indent=f"  {name:<13}", subsequent_indent=" " * 15)
         return "\n".join(lines)
 
@@ -156,7 +156,7 @@ class StudyPrivacy:
         private = self.methods.get(method, PrivateMethod(method, ()))
         epsilon = UNKNOWN if private.epsilon is None else private.epsilon
         return {
-            "epsilon": "inf" if epsilon == math.inf else epsilon,
+            "epsilon": INFINITE if epsilon == math.inf else epsilon,
             "delta": None if private.epsilon is None else private.guarantees[0].delta,
             "unit": private.unit,
             "privacy_remarks": "; ".join(private.remarks) or None,
@@ -246,7 +246,7 @@ def _shown(content: Any) -> str:
 
 
 def _number(value: Any) -> float | None:
-    if value == "inf":
+    if value == INFINITE:
         return math.inf
     plain = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if plain and 0 <= value < math.inf else None

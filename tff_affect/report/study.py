@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from tff_affect.config import PRIVATE_FEDERATED
 from tff_affect.errors import InputError
 from tff_affect.evaluation.per_client import read_study, run_folders
-from tff_affect.run_folder import CONFIG, ENVIRONMENT, SPLIT
+from tff_affect.report.privacy import StudyPrivacy, read_privacy
+from tff_affect.run_folder import CONFIG, ENVIRONMENT, SPLIT, RunFolder
+
+FEDERATED_METHODS = ("federated", PRIVATE_FEDERATED)
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,8 @@ class CohortFacts:
 class Study:
     """A study's runs, read. Tables of several runs carry the columns ``seed`` and ``fold``.
 
+    Those of rounds carry ``method`` too: federated training with and without privacy each have their own.
+
     Attributes:
         runs: Seed, fold and folder of each run, in order.
         results: ``results.csv`` of all runs.
@@ -47,6 +54,7 @@ class Study:
         config: ``config.yaml`` of the study as text, without paths, empty where there is none.
         environment: ``environment.json`` of the study, empty where there is none.
         splits: ``split.json`` of each run that has one.
+        privacy: ``privacy.json`` of all runs.
     """
 
     runs: tuple[tuple[int, int, Path], ...]
@@ -56,6 +64,12 @@ class Study:
     config: str
     environment: dict[str, Any]
     splits: tuple[dict[str, list[str]], ...]
+    privacy: StudyPrivacy = field(default_factory=StudyPrivacy)
+
+    @property
+    def federated(self) -> str:
+        """The federated method that the figures are about."""
+        return leading_method(self.results)
 
     @property
     def dimensions(self) -> list[str]:
@@ -87,15 +101,22 @@ def open_study(folder: str | Path) -> Study:
         InputError: If there is no run with results, or a file is unreadable.
     """
     runs = tuple(run_folders(folder))
+    results = read_study(folder)
     return Study(
         runs=runs,
-        results=read_study(folder),
+        results=results,
         rounds=_tables(runs, "rounds.csv", ["round"]),
         per_client=_tables(runs, "per_client.csv", ["round", "partition", "client", "dimension", "ccc"]),
         config=_without_paths(_text(Path(folder) / CONFIG)),
         environment=_object(Path(folder) / ENVIRONMENT),
         splits=tuple(split for split in (_object(path / SPLIT) for _, _, path in runs) if split),
+        privacy=read_privacy(runs, results),
     )
+
+
+def leading_method(results: pd.DataFrame) -> str:
+    """The federated method that other rows are compared with: without privacy, where there is one."""
+    return PRIVATE_FEDERATED if {PRIVATE_FEDERATED} == set(results["method"]) & set(FEDERATED_METHODS) else "federated"
 
 
 def _without_paths(config: str) -> str:
@@ -105,11 +126,19 @@ def _without_paths(config: str) -> str:
 
 def _tables(runs: tuple[tuple[int, int, Path], ...], name: str, columns: list[str]) -> pd.DataFrame:
     frames = [
-        _table(path / name, columns).assign(seed=seed, fold=fold)
+        _table(file, columns).assign(method=method, seed=seed, fold=fold)
         for seed, fold, path in runs
-        if (path / name).is_file()
+        for method, file in _files_of_rounds(path, name)
+        if file.is_file()
     ]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[*columns, "seed", "fold"])
+    keys = ["method", "seed", "fold"]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[*columns, *keys])
+
+
+def _files_of_rounds(run: Path, name: str) -> list[tuple[str, Path]]:
+    """Training without privacy keeps its tables in the run's folder itself."""
+    private = RunFolder(run, ()).part(PRIVATE_FEDERATED) / name
+    return list(zip(FEDERATED_METHODS, (run / name, private), strict=True))
 
 
 def _table(path: Path, columns: list[str]) -> pd.DataFrame:
@@ -156,16 +185,19 @@ def overlapping_subjects(study: Study) -> list[str]:
     return sorted(overlap)
 
 
-def traces(study: Study, dimension: str, method: str = "federated") -> list[Trace]:
+def traces(study: Study, dimension: str) -> list[Trace]:
     """The best, median and worst test client of the first seed whose predictions were kept; fewer if there are fewer.
+
+    Their predictions are those of ``study.federated``.
 
     Raises:
         InputError: If a table of predictions is unreadable or lacks a column.
     """
-    seed = study.runs[0][0]
+    seed, method = study.runs[0][0], study.federated
     rows = study.results.query("method == @method and kind == 'measured' and dimension == @dimension and seed == @seed")
     files = {(fold, path.stem): path for s, fold, run in study.runs if s == seed for path in _predictions(run, method)}
-    kept = rows[[(fold, client) in files for fold, client in zip(rows["fold"], rows["client"], strict=True)]]
+    there = [(fold, client) in files for fold, client in zip(rows["fold"], rows["client"], strict=True)]
+    kept = rows[np.array(there, dtype=bool)]
     kept = kept.sort_values(["ccc", "client"], ascending=[False, True]).reset_index(drop=True)
     last = len(kept) - 1
     places = {0: "best", last // 2: "median", last: "worst"} if last >= 2 else dict.fromkeys(range(last + 1), "test")
@@ -176,7 +208,7 @@ def traces(study: Study, dimension: str, method: str = "federated") -> list[Trac
 
 
 def _predictions(run: Path, method: str) -> list[Path]:
-    return sorted((run / "predictions" / method).glob("*.parquet"))
+    return sorted((run / "predictions" / RunFolder(run, ()).part(method).name).glob("*.parquet"))
 
 
 def _predicted(path: Path, dimension: str) -> pd.DataFrame:

@@ -16,10 +16,12 @@ from rich.text import Text
 
 from tff_affect.atomic import replace_text
 from tff_affect.config import METHODS
+from tff_affect.report.privacy import INFINITE, UNKNOWN, StudyPrivacy
 
 SYNTHETIC = "SYNTHETIC"
 PROTOCOL = "subject-independent: no test client took part in training"
 ABSENT = "-"
+_EPSILON = "epsilon"
 SHOWN_KINDS = ("measured", "post-processed")
 _CEILING = (
     " Ceiling: the best causal linear filter that knows the test client's own generative parameters (local-only: those "
@@ -32,7 +34,9 @@ _POST_PROCESSED = (
 _CONSTANT_CEILING = " The mean predictor's is 0, that of any constant."
 
 
-def headline_records(summary: pd.DataFrame, synthetic: bool) -> list[dict[str, Any]]:
+def headline_records(
+    summary: pd.DataFrame, synthetic: bool, privacy: StudyPrivacy | None = None
+) -> list[dict[str, Any]]:
     """One record per dimension, kind and method, for ``--json`` and ``summary.csv``.
 
     Measured and post-processed numbers are records of their own. A ceiling stands beside measured numbers alone: it is
@@ -41,13 +45,16 @@ def headline_records(summary: pd.DataFrame, synthetic: bool) -> list[dict[str, A
     Args:
         summary: As `tff_affect.evaluation.per_client.summarise` gives it.
         synthetic: Whether the cohort is generated; every record says so.
+        privacy: As `tff_affect.report.privacy.read_privacy` gives it; without it, the epsilon of a private method is
+            unknown.
 
     Returns:
         Records with ``dimension, kind, method, ccc_mean, ccc_low, ccc_high, ccc_pooled, ccc_mean_sd, ccc_pooled_sd,
-        clients, constant_clients, seeds, folds, ceiling_mean, ceiling_pooled, synthetic``; None where a number is not
-        defined.
+        clients, constant_clients, seeds, folds, ceiling_mean, ceiling_pooled, synthetic``, None where a number is not
+        defined, and with the keys of `tff_affect.report.privacy.StudyPrivacy.record`.
     """
     records = []
+    privacy = privacy or StudyPrivacy()
     for dimension in dict.fromkeys(summary["dimension"]):
         rows = summary[summary["dimension"] == dimension]
         ceilings = rows[rows["kind"] == "attainable"].set_index("method")
@@ -58,7 +65,7 @@ def headline_records(summary: pd.DataFrame, synthetic: bool) -> list[dict[str, A
                 numbers = found.loc[method].drop(["kind", "dimension"]).to_dict() | _ceiling(known, method)
                 values = {name: _plain(value) for name, value in numbers.items()}
                 place = {"dimension": dimension, "kind": kind, "method": method}
-                records.append(place | values | {"synthetic": synthetic})
+                records.append(place | values | {"synthetic": synthetic} | privacy.record(method))
     return records
 
 
@@ -101,8 +108,14 @@ def interval(low: float | None, high: float | None) -> str:
 
 
 def headline_columns(records: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Headings that the records fill: ceilings only where one is known, spread over seeds only with several."""
-    columns = ["CCC per client", "95 % interval", "CCC pooled"]
+    """Headings that the records fill.
+
+    Epsilon, with what it protects, only where a method is private; ceilings only where one is known; spread over seeds
+    only with several.
+    """
+    units = {record["unit"] for record in records if record["unit"] is not None}
+    columns = [" for one ".join([_EPSILON, *units])] if any(map(_is_private, records)) else []
+    columns += ["CCC per client", "95 % interval", "CCC pooled"]
     if any(record["ceiling_mean"] is not None for record in records):
         columns += ["ceiling per client", "ceiling pooled"]
     if any(record["seeds"] > 1 for record in records):
@@ -120,7 +133,19 @@ def headline_cells(record: Mapping[str, Any], columns: Sequence[str]) -> list[st
         "ceiling pooled": number(record["ceiling_pooled"]),
         "SD over seeds": number(record["ccc_mean_sd"]),
     }
-    return [cells[column] for column in columns]
+    epsilon = epsilon_text(record["epsilon"])
+    return [epsilon if column.startswith(_EPSILON) else cells[column] for column in columns]
+
+
+def _is_private(record: Mapping[str, Any]) -> bool:
+    return record["epsilon"] is not None
+
+
+def epsilon_text(value: float | str | None) -> str:
+    """An epsilon with four digits, ``inf`` and ``unknown`` as they are; ``-`` without privacy."""
+    if value is None:
+        return ABSENT
+    return value if isinstance(value, str) else f"{value:.4g}"
 
 
 def headline_caption(records: Sequence[Mapping[str, Any]], protocol: str = PROTOCOL) -> str:
@@ -137,6 +162,7 @@ def headline_caption(records: Sequence[Mapping[str, Any]], protocol: str = PROTO
         "clients. Pooled: all frames of all test clients together. Local-only: each training client's own model, "
         "applied to every test client, averaged."
     )
+    text += _privacy_caption([record for record in records if _is_private(record)])
     flagged = [record for record in records if record["constant_clients"]]
     if flagged:
         methods = ", ".join(dict.fromkeys(group_heading(record["method"], record["kind"]) for record in flagged))
@@ -149,12 +175,35 @@ def headline_caption(records: Sequence[Mapping[str, Any]], protocol: str = PROTO
     return text
 
 
+def _privacy_caption(records: Sequence[Mapping[str, Any]]) -> str:
+    """What epsilon means in the table, its delta, and the remarks of each private method."""
+    if not records:
+        return ""
+    deltas = {record["method"]: f"{record['delta']:.3g}" for record in records if record["delta"] is not None}
+    said = ", ".join(f"{method} at delta {delta}" for method, delta in deltas.items())
+    text = (
+        f" Epsilon: differential privacy of training, of the weakest run{f' ({said})' if said else ''}; {ABSENT}: none."
+    )
+    if any(record["epsilon"] == INFINITE for record in records):
+        text += " Epsilon inf is no guarantee at all."
+    if any(record["epsilon"] == UNKNOWN for record in records):
+        text += " Epsilon unknown: a run did not keep its guarantee."
+    remarks = {record["method"]: record["privacy_remarks"] for record in records if record["privacy_remarks"]}
+    return text + "".join(f" {method}: {remark}." for method, remark in remarks.items())
+
+
 def counted(number_of: int | str, noun: str) -> str:
     """A number with its noun, in the plural unless it is 1."""
     return f"{number_of} {noun}" if str(number_of) == "1" else f"{number_of} {noun}s"
 
 
-def headline_table(summary: pd.DataFrame, synthetic: bool, name: str = "", protocol: str = PROTOCOL) -> Table:
+def headline_table(
+    summary: pd.DataFrame,
+    synthetic: bool,
+    name: str = "",
+    protocol: str = PROTOCOL,
+    privacy: StudyPrivacy | None = None,
+) -> Table:
     """The headline table for the terminal; it fits 100 columns and reads well without colour.
 
     Args:
@@ -162,22 +211,28 @@ def headline_table(summary: pd.DataFrame, synthetic: bool, name: str = "", proto
         synthetic: Whether the cohort is generated; the title then starts with SYNTHETIC.
         name: The cohort's name, for the title.
         protocol: How clients were split, for the caption.
+        privacy: As for `headline_records`.
     """
-    records = headline_records(summary, synthetic)
-    columns = headline_columns(records)
+    records = headline_records(summary, synthetic, privacy)
+    columns, private = headline_columns(records), any(map(_is_private, records))
     title = "Concordance (CCC) on test clients" + (f", {name}" if name else "")
     table = Table(
         title=Text(f"{SYNTHETIC} data - {title}" if synthetic else title),
         caption=Text(headline_caption(records, protocol) if records else "no results"),
         caption_justify="left",
         box=box.SIMPLE_HEAD,
-        padding=(0, 1),
+        # One column more has to fit 80 characters too.
+        padding=(0, 0 if private else 1),
         collapse_padding=True,
         pad_edge=False,
     )
     table.add_column("method", no_wrap=True)
     for column in columns:
-        table.add_column(column, justify="right", no_wrap=column == "95 % interval", min_width=6)
+        # What is too wide for a terminal is cut off, and of an epsilon no digit may be.
+        shown = [epsilon_text(record["epsilon"]) for record in records if column.startswith(_EPSILON)]
+        width = max(len(_EPSILON), *map(len, shown)) if shown else 6
+        single = column == "95 % interval"
+        table.add_column(column, justify="right", no_wrap=single, min_width=width, overflow="fold")
     for (dimension, kind), group in groupby(records, key=itemgetter("dimension", "kind")):
         table.add_section()
         table.add_row(Text(group_heading(dimension, kind), style="bold"))

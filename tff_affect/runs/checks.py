@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from tff_affect.config import StudyConfig
+from tff_affect.client_data import StagedCohort
+from tff_affect.config import PRIVATE_CENTRALISED, StudyConfig
 from tff_affect.errors import InputError
+from tff_affect.learning.private_baseline import check_private_optimizer
 from tff_affect.models.registry import architecture, check_window_gradients
 from tff_affect.privacy.guarantee import default_delta, delta_remarks
 from tff_affect.runs.learners import SOLVED
-from tff_affect.runs.private import user_ledger
+from tff_affect.runs.private import user_ledger, windows_of
 from tff_affect.splits import Split
 
 
 def check_model(config: StudyConfig) -> None:
-    """Refuses a network that the registry has not, or that privacy cannot train.
+    """Refuses a network that the registry has not, or that privacy cannot train as is asked for.
 
     Raises:
         InputError: With the reason.
@@ -29,6 +32,23 @@ def check_model(config: StudyConfig) -> None:
         )
     if config.privacy.level == "window":
         check_window_gradients(config.model)
+    if PRIVATE_CENTRALISED in config.rows:
+        check_private_optimizer(config.baseline_optimizer)
+
+
+def check_window_delta(config: StudyConfig, staged: StagedCohort, split: Split) -> None:
+    """Refuses a delta that the training windows of a split are too many for.
+
+    Raises:
+        InputError: With the reason.
+    """
+    privacy = config.privacy
+    if not privacy.enabled or privacy.level != "window" or privacy.delta is None:
+        return
+    windows = [windows_of(staged, [client]) for client in split.train]
+    delta_remarks(privacy.delta, max(windows), privacy.force)
+    if PRIVATE_CENTRALISED in config.rows:
+        delta_remarks(privacy.delta, sum(windows), privacy.force)
 
 
 def check_guarantees(config: StudyConfig, splits: Sequence[Split]) -> None:
@@ -42,6 +62,11 @@ def check_guarantees(config: StudyConfig, splits: Sequence[Split]) -> None:
         return
     if privacy.mechanism == "tree" and config.tuning.client_learning_rates:
         raise InputError("tuning.client_learning_rates: trees are accounted for one training; name one rate")
+    if math.isinf(privacy.clipping_norm) and privacy.mechanism in ("adaptive", "distributed"):
+        raise InputError(
+            f"privacy.clipping_norm: mechanism {privacy.mechanism!r} takes a finite norm, found inf; name one above "
+            "all updates' norms, or set privacy.mechanism=fixed"
+        )
     per_round = config.training.clients_per_round
     for clients in {len(split.train) for split in splits}:
         if 0 < per_round < clients and privacy.sampling == "poisson" and privacy.mechanism in ("local", "distributed"):

@@ -12,6 +12,7 @@ from tff_affect.config import METHODS, StudyConfig
 from tff_affect.evaluation.per_client import RESULTS, write_results
 from tff_affect.progress import Progress
 from tff_affect.run_folder import SPLIT, RunFolder, write_json
+from tff_affect.runs.checks import check_window_delta
 from tff_affect.runs.methods import Learners, Run
 from tff_affect.runs.planned import DELAY, Ceiling, PlannedRun, methods_left, results_of
 
@@ -50,6 +51,7 @@ class RunExecutor:
             write_json(folder.path / DELAY, {"delay": run.delay, "unit": unit, "frames": staged.delay})
 
     def _work(self, run: PlannedRun, staged: StagedCohort, folder: RunFolder) -> Run:
+        check_window_delta(self._config, staged, run.split)
         if self._learners is None or self._learners.staged != staged:
             self._learners = Learners.build(staged, self._config)
         return Run(

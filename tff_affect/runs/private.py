@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from tff_affect.client_data import StagedCohort
 from tff_affect.config import PRIVATE_CENTRALISED, PRIVATE_FEDERATED, StudyConfig
 from tff_affect.learning.sampling import ClientSampling, derived_seed
 from tff_affect.models.registry import Weights
@@ -28,6 +29,11 @@ def user_ledger(config: StudyConfig, clients: int) -> Ledger:
         InputError: If mechanism, sampling and number of clients do not go together.
     """
     return Ledger.user(config.privacy, Sampling.of(config.privacy, clients, config.training.clients_per_round))
+
+
+def windows_of(staged: StagedCohort, clients: Sequence[str]) -> int:
+    """How many training windows some clients have together."""
+    return sum(len(staged.training_windows(client)[0]) for client in clients)
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,7 @@ class PrivateTraining:
 
     def _windows_guarantee(self, numbers: Sequence[int]) -> Guarantee:
         run, training = self.run, self.run.config.training
-        windows = {client: _windows_of(run, [client]) for client in run.split.train}
+        windows = {client: windows_of(run.learners.staged, [client]) for client in run.split.train}
         ledger = Ledger.window(run.config.privacy, windows, training.batch_size, training.local_epochs)
         for cohort, count in Counter(self._sampling.cohort(number) for number in numbers).items():
             ledger.add_rounds(count, cohort)
@@ -106,7 +112,7 @@ class PrivateTraining:
             on_pass()
 
         weights = run.baseline(PRIVATE_CENTRALISED, "", run.split.train, counted)
-        pooled = {_POOLED: _windows_of(run, run.split.train)}
+        pooled = {_POOLED: windows_of(run.learners.staged, run.split.train)}
         ledger = Ledger.window(run.config.privacy, pooled, run.config.training.batch_size, 1)
         ledger.add_rounds(done[_POOLED])
         return weights, replace(ledger.guarantee(), trust=_TRUSTED_TRAINER)
@@ -116,7 +122,3 @@ class PrivateTraining:
         file = self.run.folder.path / PRIVACY
         found = read_json(file) if file.is_file() else {}
         write_json(file, {**found, method: guarantee.to_json()})
-
-
-def _windows_of(run: Fitting, clients: Sequence[str]) -> int:
-    return sum(len(run.learners.staged.training_windows(client)[0]) for client in clients)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 from tff_affect.errors import InputError
 
@@ -28,9 +29,8 @@ class Spending:
 
     def begin(self, number: int) -> None:
         """A round, one-based, is about to be computed; it is on disk when this returns."""
-        new = not self._file.exists()
-        with open(self._file, "a", encoding="utf-8") as stream:
-            stream.write(f"{_HEADER}\n{number}\n" if new else f"{number}\n")
+        with open(self._file, "a+b") as stream:
+            stream.write(_opening(stream) + f"{number}\n".encode())
             stream.flush()
             os.fsync(stream.fileno())
 
@@ -47,3 +47,16 @@ class Spending:
             raise InputError("expected the rounds computed, one number a line; do not edit it", file=self._file)
         numbers = [int(line) for line in lines[1:]]
         return sorted(set(numbers)) if reproducible else numbers
+
+
+def _opening(stream: BinaryIO) -> bytes:
+    """What has to stand before the next line: the header, or the end of a line that a full disk cut off.
+
+    Such a line stays and counts: too many rounds are safe, too few are not.
+    """
+    stream.seek(0)
+    found = stream.read()
+    if b"\n" not in found:
+        stream.truncate(0)
+        return f"{_HEADER}\n".encode()
+    return b"" if found.endswith(b"\n") else b"\n"
