@@ -174,7 +174,8 @@ def alternating(first: Callable[[], Any], second: Callable[[], Any], repeats: in
 def show_memory(memory: Memory, peak: float) -> bool:
     """Prints what memory did; whether its bounds are met."""
     grown = growth(memory.total)
-    for name, series in (("driver", memory.driver), ("worker", memory.worker), ("both", memory.total)):
+    parts = {"driver": np.asarray(memory.driver), "worker": np.asarray(memory.worker), "both": memory.total}
+    for name, series in parts.items():
         print(
             f"{name}: {np.median(series[_EARLY]):.0f} MB in rounds 20-40, {np.median(series[_LATE]):.0f} MB at the end"
         )

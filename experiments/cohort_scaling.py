@@ -10,12 +10,11 @@ from pathlib import Path
 
 from data_prep.synthetic import synthetic_config_of, write_synthetic_cohort
 from data_prep.synthetic_model import SyntheticConfig
+from experiments.sweep import COHORTS
 from tff_affect.cohort import Cohort
 from tff_affect.errors import InputError
 from tff_affect.progress import Progress
 
-COHORTS = "cohorts"
-SIZES = (27, 300, 3000, 10000)
 FRAME_RATE = 2.5
 
 

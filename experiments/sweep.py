@@ -21,7 +21,7 @@ from tff_affect.privacy_config import PrivacyConfig
 from tff_affect.progress import Progress
 from tff_affect.splits import Split, make_splits
 
-POINTS = "points"
+POINTS, COHORTS = "points", "cohorts"
 _FEW_CLIENTS, _SHARE = 100, 0.1
 
 
@@ -146,5 +146,6 @@ def check_sweep_folder(folder: Path) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise InputError("expected a folder, found a file", file=folder)
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / POINTS).is_dir():
+    found = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
+    if found and not found & {POINTS, COHORTS}:
         raise InputError("the folder is not empty and holds no sweep; name a new one", file=folder)

@@ -320,6 +320,11 @@ class StudyConfig:
                 f"data.hop: windows that overlap share frames, so that protecting one window protects no frame; "
                 f"expected a hop of {self.data.window} frames with privacy.level=window, found {self.data.hop}"
             )
+        if privacy.level == "window" and self.data.target == "window" and self.training.loss == "ccc":
+            raise InputError(
+                "training.loss: a window with one target has no CCC of its own, which privacy.level=window would learn "
+                "from; set training.loss=mse, or data.target=frame"
+            )
         if self.tuning != TuningConfig() and privacy.settings_from != "this cohort":
             raise InputError(
                 "tuning: learning rates are chosen on this cohort, which the report of epsilon must say; set "

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 from tff_affect.client_data import StagedCohort
 from tff_affect.config import PRIVATE_CENTRALISED, PRIVATE_FEDERATED, StudyConfig
@@ -50,10 +49,11 @@ class PrivateTraining:
         """Federated training under the privacy of the configuration."""
         run, privacy = self.run, self.run.config.privacy
         seed = derived_seed(run.seed, "noise") if privacy.reproducible_noise else None
-        sampling = self._sampling
+        sampling, folder = self._sampling, run.folder.part(PRIVATE_FEDERATED)
+        folder.mkdir(parents=True, exist_ok=True)
         return FederatedWay(
             PRIVATE_FEDERATED,
-            run.folder.part(PRIVATE_FEDERATED),
+            folder,
             sampling,
             lambda rate: run.learners.private_process(rate, sampling, seed),
             lambda folder: Spending(folder).begin,
@@ -88,9 +88,10 @@ class PrivateTraining:
         numbers = spending.rounds(privacy.reproducible_noise)
         if privacy.mechanism != "tree":
             return len(numbers)
-        # What was computed again after a checkpoint is at most one tree more for each client.
-        again = sum(later <= earlier for earlier, later in pairwise(numbers))
-        return len(set(numbers)) + again * max(self._sampling.rounds_of_a_pass, rounds_per_tree(privacy))
+        # Each attempt makes trees of its own from where it began; those of one that was cut off count as whole ones.
+        length = max(self._sampling.rounds_of_a_pass, rounds_per_tree(privacy, self._sampling.rounds_of_a_pass))
+        counts = [numbers[-1] - (numbers[0] - 1) // length * length for numbers in _attempts(numbers)]
+        return sum(-(-count // length) * length for count in counts[:-1]) + sum(counts[-1:])
 
     def _windows_guarantee(self, numbers: Sequence[int]) -> Guarantee:
         run, training = self.run, self.run.config.training
@@ -122,3 +123,13 @@ class PrivateTraining:
         file = self.run.folder.path / PRIVACY
         found = read_json(file) if file.is_file() else {}
         write_json(file, {**found, method: guarantee.to_json()})
+
+
+def _attempts(numbers: Sequence[int]) -> list[list[int]]:
+    """Rounds as they were computed, cut where a later attempt goes back."""
+    found: list[list[int]] = []
+    for number in numbers:
+        if not found or number <= found[-1][-1]:
+            found.append([])
+        found[-1].append(number)
+    return found
