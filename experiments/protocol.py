@@ -58,6 +58,11 @@ class Protocol:
             self._require_free(override.split("=")[0])
         with resources.as_file(resources.files("experiments") / "configs" / self.settings) as file:
             config = load_config(file, [*overrides, f"model.name={variant}"], cohort.path)
+        if config.privacy.enabled:
+            raise InputError(
+                "privacy.noise_multiplier: the table of a protocol has no place for an epsilon; leave it out, or use "
+                "'tff-affect train' or 'tff-affect privacy sweep'"
+            )
         if self.window_seconds is None:
             return config
         frames = self._window(cohort, self.window_seconds)

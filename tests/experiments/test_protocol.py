@@ -59,6 +59,11 @@ def test_what_a_protocol_fixes_is_refused(setting: str, cohort: Cohort) -> None:
         MASE2021.configure(cohort, "lstm", [setting])
 
 
+def test_a_grid_has_no_place_for_an_epsilon(cohort: Cohort) -> None:
+    with pytest.raises(InputError, match="no place for an epsilon"):
+        MASE2021.configure(cohort, "lstm", ["privacy.noise_multiplier=1.0"])
+
+
 def test_a_cohort_without_seconds_is_refused(cohort: Cohort) -> None:
     steps = replace(cohort.manifest, time_unit="step", frame_rate=1.0)
     with pytest.raises(InputError, match="windows of 24 s, and this cohort's time is in steps"):
