@@ -66,6 +66,7 @@ UNIFORM = "training.weighting=uniform"
         (["privacy.noise_multiplier=-1", UNIFORM], "privacy.noise_multiplier: expected at least 0"),
         ([NOISE, UNIFORM, "privacy.clipping_norm=.inf"], "without clipping no amount of noise protects"),
         ([NOISE, UNIFORM, "privacy.level=window", "data.hop=50"], "expected a hop of 100 frames"),
+        ([NOISE, UNIFORM, "privacy.level=window", "data.target=window"], "set training.loss=mse"),
         ([NOISE, UNIFORM, "tuning.client_learning_rates=[0.1]"], "set privacy.settings_from='this cohort'"),
         ([NOISE, UNIFORM, "tuning.baseline_learning_rates=[0.1]"], "set privacy.settings_from='this cohort'"),
         (["methods=[federated,federated + DP]"], "methods: 'federated + DP' needs privacy.noise_multiplier"),

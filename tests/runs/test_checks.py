@@ -47,7 +47,7 @@ def check(config: StudyConfig, *clients: int) -> None:
     [
         ("model.name=ridge", "ridge is solved from sums that have no noise"),
         (f"{WINDOWS} model.name=ridge", "ridge is solved from sums that have no noise"),
-        (f"{WINDOWS} model.name=cnn_bilstm data.target=window", "found 'cnn_bilstm'"),
+        (f"{WINDOWS} model.name=cnn_bilstm data.target=window training.loss=mse", "found 'cnn_bilstm'"),
         (f"{WINDOWS} {YOGI}", "found 'yogi'"),
         ("privacy.delta=0.05", "expected below 1/20"),
         ("privacy.delta=0.06", "expected below 1/20"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import shutil
 from pathlib import Path
@@ -32,6 +33,8 @@ class Checkpoints:
     async def _save(self, state: Any, version: int) -> None:
         if version not in (await self._manager.get_versions() or []):
             await self._manager.save(state, version)
+            # A saved model leaves graphs behind that refer to themselves, some MB each; Python finds them very late.
+            gc.collect()
 
     def load_latest(self, structure: Any) -> tuple[Any, int] | None:
         """The newest readable state with its number, shaped like ``structure``; None if there is none.
