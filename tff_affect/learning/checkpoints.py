@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import shutil
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,13 @@ class Checkpoints:
     def __init__(self, folder: Path) -> None:
         self._folder = Path(folder)
         self._manager = tff.program.FileProgramStateManager(folder, _PREFIX, keep_total=3, keep_first=False)
+        # One for all: with a loop of its own each save would get a new thread, and TensorFlow keeps what a thread held.
+        self._runner = asyncio.Runner()
+        weakref.finalize(self, self._runner.close)
 
     def save(self, state: Any, version: int) -> None:
         """Saves a structure of arrays; readers see all of it or nothing."""
-        asyncio.run(self._save(state, version))
+        self._runner.run(self._save(state, version))
 
     async def _save(self, state: Any, version: int) -> None:
         if version not in (await self._manager.get_versions() or []):
@@ -41,7 +45,7 @@ class Checkpoints:
 
         A damaged checkpoint is passed over for the one before it.
         """
-        return asyncio.run(self._load_latest(structure))
+        return self._runner.run(self._load_latest(structure))
 
     async def _load_latest(self, structure: Any) -> tuple[Any, int] | None:
         for version in sorted(await self._manager.get_versions() or [], reverse=True):
