@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -77,6 +79,22 @@ def test_three_are_kept(saved: Path) -> None:
     for number in (12, 14):
         checkpoints.save(state(number), number)
     assert versions(saved) == [10, 12, 14]
+
+
+def test_all_checkpoints_are_saved_on_one_thread(tmp_path: Path) -> None:
+    checkpoints, used = Checkpoints(tmp_path), set()
+    save = checkpoints._manager.save
+
+    async def seen(*arguments: Any) -> None:
+        used.add(await asyncio.to_thread(threading.get_ident))
+        await save(*arguments)
+
+    checkpoints._manager.save = seen  # type: ignore[method-assign]
+    before = threading.active_count()
+    for number in range(1, 9):
+        checkpoints.save(state(number), number)
+    assert len(used) == 1
+    assert threading.active_count() <= before + 1
 
 
 def test_saving_a_number_again_changes_nothing(saved: Path) -> None:

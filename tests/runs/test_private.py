@@ -280,3 +280,26 @@ def test_all_candidates_of_tuning_count(cohort: Cohort, split: Split, tmp_path: 
     tuned = [pd.read_csv(file) for file in (run.folder.path / "tuning").glob("*/rounds.csv")]
     assert len(tuned) == 2
     assert all(table[["clients", "train_windows", "train_loss"]].isna().all(axis=None) for table in tuned)
+
+
+@pytest.mark.parametrize(
+    ("spent", "per_round", "counted"),
+    [
+        # All six clients in each round: trees of eight rounds.
+        ([*range(1, 12)], 0, 11),
+        ([*range(1, 12), *range(9, 13)], 0, 16 + 4),
+        # Two of six in a round: a pass, and its tree, are three rounds.
+        ([*range(1, 6)], 2, 5),
+        ([*range(1, 6), *range(5, 8)], 2, 6 + 4),
+        ([1, 2, 1, 2, 3, 4], 2, 3 + 4),
+    ],
+)
+def test_each_attempt_at_a_tree_counts_from_where_its_tree_began(
+    cohort: Cohort, split: Split, tmp_path: Path, spent: list[int], per_round: int, counted: int
+) -> None:
+    tree = ["privacy.mechanism=tree", "privacy.sampling=passes", "privacy.adjacency=zero-out"]
+    config = settings(cohort, *tree, f"training.clients_per_round={per_round}")
+    run = make_run(config, cohort, split, tmp_path)
+    (files_of(run)).mkdir(parents=True)
+    (files_of(run) / SPENT).write_text("\n".join(["round", *map(str, spent)]) + "\n", encoding="utf-8")
+    assert PrivateTraining(run._gradient_descent).federated_guarantee().rounds == counted

@@ -7,6 +7,7 @@ import gc
 import logging
 import shutil
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ class Checkpoints:
         self._manager = tff.program.FileProgramStateManager(folder, _PREFIX, keep_total=3, keep_first=False)
         # One for all: with a loop of its own each save would get a new thread, and TensorFlow keeps what a thread held.
         self._runner = asyncio.Runner()
+        self._runner.get_loop().set_default_executor(ThreadPoolExecutor(1))
         weakref.finalize(self, self._runner.close)
 
     def save(self, state: Any, version: int) -> None:
