@@ -1,18 +1,19 @@
 """How loud the noise of differential privacy is beside what it is added to.
 
 A mean update is at most as long as the clipping norm C, and its noise about ``z sqrt(d) / m`` times C long, with noise
-multiplier z, d weights and m clients a round (``z sqrt(d) / sqrt(m)`` where each client adds noise of its own). From 1
-upwards the noise is longer than any signal can be, and models trained so have learnt next to nothing (5.3, at 27
-subjects); below 0.25 they lose little (0.09); between the two lies what has to be tried (0.56).
+multiplier z, d weights and m clients a round (``z sqrt(d) / sqrt(m)`` where each client adds noise of its own). Noise is
+spread over all weights and averages out over rounds while a signal adds up, so that a ratio above 1 is not yet the end:
+in the SYNTHETIC trade-off study (LSTM of 24 units, 30 rounds) ratios of 0.65 and 1.1 left 97 and 93 % of the CCC without
+privacy, 4.7, 7.5 and 13 left 72, 49 and 23 %, 37 left 6 %. The limits here are judgements from these.
 """
 
 from __future__ import annotations
 
 import math
 
-USELESS = 1.0
+USELESS = 10.0
 """From this ratio on a model learns next to nothing."""
-FINE = 0.25
+FINE = 1.0
 """Below this ratio it loses little."""
 
 
@@ -41,5 +42,5 @@ def judge(ratio: float | None, clients: int) -> str:
     if ratio >= USELESS:
         return f"{said}: the model will learn next to nothing"
     if ratio >= FINE:
-        return f"{said}: borderline, expect a clear loss and try it"
-    return f"{said}: fine, expect a small loss"
+        return f"{said}: expect a clear loss, a third of the CCC or more"
+    return f"{said}: expect a small loss"

@@ -42,7 +42,7 @@ def zone(ratio: float) -> str:
     """A noise-to-signal ratio in a word or two."""
     if ratio >= USELESS:
         return "learns next to nothing"
-    return "borderline" if ratio >= FINE else "fine"
+    return "clear loss" if ratio >= FINE else "small loss"
 
 
 def check_figure_path(path: Path) -> None:
