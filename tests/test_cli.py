@@ -394,3 +394,39 @@ def test_a_full_disk_is_one_line(call: Call, monkeypatch: pytest.MonkeyPatch) ->
     said = call("doctor")
     assert said.code == 1
     assert said.err == "tff-affect: [Errno 28] No space left on device: '/somewhere'\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (("privacy.delta=0.9",), "publishing one of"),
+        (("privacy.noise_multiplier=-1",), "privacy.noise_multiplier: expected at least 0"),
+        (("privacy.clipping_norm=inf",), "without clipping no amount of noise protects"),
+        (("training.weighting=windows",), "weights are uniform"),
+        (("privacy.mechanism=adaptive",), "adaptive clipping of"),
+        (("privacy.level=window", "data.hop=5"), "windows that overlap share frames"),
+        (("tuning.client_learning_rates=[0.1,0.2]",), "privacy.settings_from='this cohort'"),
+        (("privacy.zeroing=true",), "zeroing"),
+        (("model.name=ridge",), "solved from sums that have no noise"),
+    ],
+)
+def test_privacy_that_would_not_hold_is_refused_before_anything_is_written(
+    settings: tuple[str, ...], said: str, cohort: Path, call: Call, tmp_path: Path
+) -> None:
+    always = ("data.window=10", "data.hop=10", "training.weighting=uniform", "privacy.noise_multiplier=1")
+    options = [part for setting in (*always, *settings) for part in ("-o", setting)]
+    is_refused(call("train", tmp_path / "new", "--cohort", cohort, "--quiet", *options), said)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.slow
+def test_a_delta_that_means_nothing_can_be_forced(cohort: Path, call: Call, tmp_path: Path) -> None:
+    settings = (
+        "data.window=10", "data.hop=10", "training.weighting=uniform", "training.rounds=1", "model.units=2",
+        "methods=[federated]", "privacy.noise_multiplier=1", "privacy.delta=0.9",
+    )  # fmt: skip
+    options = [part for setting in settings for part in ("-o", setting)]
+    said = call("train", tmp_path / "new", "--cohort", cohort, "--quiet", "--force", *options)
+    assert said.code == 0, said
+    assert "publishing one record whole satisfies that" in " ".join(said.out.split())

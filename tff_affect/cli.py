@@ -113,6 +113,7 @@ def train(
     ] = None,
     processes: Processes = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the study in OUT, with its own settings.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Accept a privacy.delta of 1 / subjects or more.")] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -126,6 +127,7 @@ def train(
 
     settings = list(override or [])
     settings += [f"seeds={list(range(seeds))}"] if seeds is not None else []
+    settings += ["privacy.force=true"] if force else []
     settings += ["split.scheme=k-fold", f"split.folds={folds}"] if folds is not None else []
     if resume and config is None and (out / "config.yaml").is_file():
         config = out / "config.yaml"

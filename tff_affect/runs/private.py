@@ -106,16 +106,17 @@ class PrivateTraining:
 
         An attempt that was cut off has released nothing, and does not count.
         """
-        run, done = self.run, Counter[str]()
+        run, passes = self.run, 0
 
         def counted() -> None:
-            done.update([_POOLED])
+            nonlocal passes
+            passes += 1
             on_pass()
 
         weights = run.baseline(PRIVATE_CENTRALISED, "", run.split.train, counted)
         pooled = {_POOLED: windows_of(run.learners.staged, run.split.train)}
         ledger = Ledger.window(run.config.privacy, pooled, run.config.training.batch_size, 1)
-        ledger.add_rounds(done[_POOLED])
+        ledger.add_rounds(passes)
         return weights, replace(ledger.guarantee(), trust=_TRUSTED_TRAINER)
 
     def write_guarantee(self, method: str, guarantee: Guarantee) -> None:
