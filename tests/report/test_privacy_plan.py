@@ -35,7 +35,9 @@ def test_a_table_without_weights_judges_nothing() -> None:
     assert list(table.columns[4].cells) == list(table.columns[5].cells) == ["-"] * 6
 
 
-@pytest.mark.parametrize(("ratio", "name"), [(10.0, "learns next to nothing"), (9.9, "clear loss"), (0.99, "small loss")])
+@pytest.mark.parametrize(
+    ("ratio", "name"), [(10.0, "learns next to nothing"), (9.9, "clear loss"), (0.99, "small loss")]
+)
 def test_zones(ratio: float, name: str) -> None:
     assert zone(ratio) == name
 

@@ -1,10 +1,10 @@
 """How loud the noise of differential privacy is beside what it is added to.
 
 A mean update is at most as long as the clipping norm C, and its noise about ``z sqrt(d) / m`` times C long, with noise
-multiplier z, d weights and m clients a round (``z sqrt(d) / sqrt(m)`` where each client adds noise of its own). Noise is
-spread over all weights and averages out over rounds while a signal adds up, so that a ratio above 1 is not yet the end:
-in the SYNTHETIC trade-off study (LSTM of 24 units, 30 rounds) ratios of 0.65 and 1.1 left 97 and 93 % of the CCC without
-privacy, 4.7, 7.5 and 13 left 72, 49 and 23 %, 37 left 6 %. The limits here are judgements from these.
+multiplier z, d weights and m clients a round (``z sqrt(d) / sqrt(m)`` where each client adds noise of its own). Noise
+is spread over all weights and averages out over rounds while a signal adds up, so that a ratio above 1 is not yet the
+end. In the SYNTHETIC trade-off study (LSTM of 24 units, 30 rounds) ratios of 0.65 and 1.1 left 97 and 93 % of the CCC
+without privacy, 4.7, 7.5 and 13 left 72, 49 and 23 %, 37 left 6 %. The limits here are judgements from these.
 """
 
 from __future__ import annotations
