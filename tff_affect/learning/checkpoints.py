@@ -39,8 +39,8 @@ class Checkpoints:
     async def _save(self, state: Any, version: int) -> None:
         if version not in (await self._manager.get_versions() or []):
             await self._manager.save(state, version)
-            # A saved model leaves graphs behind that refer to themselves, some MB each, which Python finds very late. They
-            # are young: looking through all that is older would take longer than saving.
+            # A saved model leaves graphs behind that refer to themselves, some MB each, which Python finds very late.
+            # They are young: looking through all that is older would take longer than saving.
             gc.collect(1)
 
     def load_latest(self, structure: Any) -> tuple[Any, int] | None:
