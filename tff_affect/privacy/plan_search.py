@@ -63,8 +63,8 @@ def _step(target: float, parts: int = 400) -> float:
     return max(FINE, target / parts)
 
 
-def least_noise(case: Case, target: float, guess: float | None = None) -> float:
-    """The noise multiplier at which the ledger, counting coarsely, says ``target``."""
+def least_noise(case: Case, target: float, guess: float | None = None, tolerance: float = 5e-4) -> float:
+    """The noise multiplier at which the ledger, counting coarsely, says ``target``, to a relative tolerance."""
 
     def excess(logarithm: float) -> float:
         return math.log(max(case.with_noise(math.exp(logarithm)).epsilon(_step(target)), 1e-12) / target)
@@ -76,7 +76,7 @@ def least_noise(case: Case, target: float, guess: float | None = None) -> float:
     start = math.log(guess)
     start += min(max(excess(start) / 1.2, -1.0), 1.0)
     low, high = _bracket(excess, start, target)
-    return math.exp(brentq(excess, low, high, xtol=5e-4))
+    return math.exp(brentq(excess, low, high, xtol=tolerance))
 
 
 def _bracket(excess: Callable[[float], float], start: float, target: float) -> tuple[float, float]:

@@ -20,6 +20,7 @@ from tff_affect.privacy_config import PrivacyConfig
 
 COHORTS = (27, 100, 300, 1_000, 3_000, 10_000)
 """Numbers of training subjects that a plan is carried over to."""
+_ROUGHLY = 3e-3
 UNKNOWNS = ("epsilon", "noise_multiplier", "rounds", "clients")
 
 
@@ -202,7 +203,7 @@ def _extrapolated(case: Case, target: float, parameters: int | None, cohorts: Se
         # The delta of a configuration belongs to its own number of clients.
         privacy = replace(case.privacy, delta=None)
         other = Case(privacy, clients, members, case.rounds)
-        noise = least_noise(other, target, noise)
+        noise = least_noise(other, target, noise, _ROUGHLY)
         ratio = noise_to_signal(noise, parameters, members, privacy.mechanism)
         rows.append(CohortSize(clients, members, other.delta, noise, ratio, judge(ratio, clients)))
     return tuple(rows)
