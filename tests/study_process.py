@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -17,13 +16,15 @@ import psutil
 
 _ROOT = Path(__file__).resolve().parents[1]
 _TOKEN = "TFF_AFFECT_TEST_TOKEN"
+# Has a frozen driver killed too when the tests are. Not Popen's preexec_fn: it forks, and a process with gRPC's threads
+# does not survive that.
 _SET_PARENT_DEATH_SIGNAL = 1
-_LIBC = ctypes.CDLL(None)
-
-
-def _die_with_the_tests() -> None:
-    """Has the driver killed when the tests are, even while it is frozen; its own children are killed with it."""
-    _LIBC.prctl(_SET_PARENT_DEATH_SIGNAL, int(signal.SIGKILL))
+_LAUNCHER = f"""
+import ctypes, os, sys
+ctypes.CDLL(None).prctl({_SET_PARENT_DEATH_SIGNAL}, {int(signal.SIGKILL)})
+os.close(int(sys.argv[1]))
+os.execv(sys.executable, [sys.executable, "-m", "tff_affect.cli", *sys.argv[2:]])
+"""
 
 
 class Driver:
@@ -41,16 +42,20 @@ class Driver:
         self._said = temporary / f"said-{self._token}"
         environment = {**os.environ, "TMPDIR": str(temporary), _TOKEN: self._token}
         with open(self._said, "wb") as said:
+            launching, launched = os.pipe()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tff_affect.cli", *arguments],
+                [sys.executable, "-ISc", _LAUNCHER, str(launched), *arguments],
                 cwd=_ROOT,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=said,
                 start_new_session=True,
-                preexec_fn=_die_with_the_tests,
+                pass_fds=[launched],
             )
+            os.close(launched)
+        with open(launching, "rb") as ends:
+            ends.read()
         weakref.finalize(self, _kill, self._process)
 
     @property
@@ -70,6 +75,7 @@ class Driver:
             self.kill()
             raise
         self.send(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def send(self, number: signal.Signals) -> None:
         """Sends a signal to the driver alone."""
