@@ -1,4 +1,4 @@
-"""How many subjects a guarantee takes: the same epsilon on SYNTHETIC cohorts of growing size.
+"""How many subjects a guarantee takes: the same epsilon on SYNTHETIC cohorts like the demo's, of growing size.
 
 Subjects are generated one by one, written one by one and read by the client that needs them, so that memory does not
 grow with their number.
@@ -6,16 +6,15 @@ grow with their number.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from data_prep.synthetic import synthetic_config_of, write_synthetic_cohort
-from data_prep.synthetic_model import SyntheticConfig
+from experiments.demo import COHORT as DEMO_COHORT
 from experiments.sweep import COHORTS
 from tff_affect.cohort import Cohort
 from tff_affect.errors import InputError
 from tff_affect.progress import Progress
-
-FRAME_RATE = 2.5
 
 
 def synthetic_cohorts(folder: Path, sizes: tuple[int, ...], progress: Progress) -> tuple[Path, ...]:
@@ -28,7 +27,7 @@ def synthetic_cohorts(folder: Path, sizes: tuple[int, ...], progress: Progress) 
 
 
 def _cohort(place: Path, size: int, progress: Progress) -> Path:
-    config = SyntheticConfig(subjects=size, frame_rate=FRAME_RATE)
+    config = replace(DEMO_COHORT, subjects=size)
     if not place.exists():
         progress.say(f"generating {size:,} SYNTHETIC subjects")
         write_synthetic_cohort(place, config)

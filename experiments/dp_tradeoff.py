@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 import pandas as pd
 
+from experiments.settings import packaged_config
 from experiments.sweep import Point, SweepGrid, check_sweep_folder, points_of, run_points
 from experiments.sweep_results import collect, guarantee_of
 from tff_affect.cohort import Cohort
@@ -87,16 +87,16 @@ def run(folder: Path, request: TradeoffRequest, processes: int, progress: Progre
 
 def _text(points: Sequence[Point]) -> TradeoffText:
     """What the guarantees of all private points have in common."""
-    found = [guarantee_of(point.folder) for point in points if point.config.privacy.enabled]
+    found = [guarantee_of(point) for point in points if point.config.privacy.enabled]
     manifests = [point.cohort.manifest for point in points]
-    outside = dict.fromkeys(item for guarantee in found for item in guarantee["outside"])
-    remarks = dict.fromkeys(item for guarantee in found for item in guarantee["remarks"])
+    outside = dict.fromkeys(item for guarantee in found for item in guarantee.outside)
+    remarks = dict.fromkeys(item for guarantee in found for item in guarantee.remarks)
     return TradeoffText(
         cohort=", ".join(dict.fromkeys(manifest.name for manifest in manifests)),
         synthetic=any(manifest.synthetic for manifest in manifests),
-        adjacency=found[0]["adjacency"],
-        sampling="; ".join(dict.fromkeys(guarantee["sampling"] for guarantee in found)),
-        trust=found[0]["trust"],
+        adjacency=found[0].adjacency,
+        sampling="; ".join(dict.fromkeys(guarantee.sampling for guarantee in found)),
+        trust=found[0].trust,
         remarks=(*remarks, f"Not covered by epsilon: {'; '.join((*outside, _SWEPT))}"),
     )
 
@@ -122,9 +122,10 @@ def _nearest(rows: pd.DataFrame, epsilon: float) -> pd.Series:
 def _points(folder: Path, cohort: Cohort, request: TradeoffRequest) -> list[Point]:
     overrides = list(request.overrides)
     if request.config is not None:
-        return points_of(folder, cohort, load_config(request.config, overrides, cohort.path), request.grid)
-    with resources.as_file(resources.files("experiments") / "configs" / SETTINGS) as file:
-        return points_of(folder, cohort, load_config(file, overrides, cohort.path), request.grid)
+        base = load_config(request.config, overrides, cohort.path)
+    else:
+        base = packaged_config(SETTINGS, cohort.path, overrides)
+    return points_of(folder, cohort, base, request.grid)
 
 
 def _check_sizes(cohorts: Sequence[Cohort]) -> None:

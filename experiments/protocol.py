@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib import resources
 
 from data_prep.labels.gold_standard import FUSIONS
+from experiments.settings import packaged_config
 from tff_affect.cohort import MANIFEST, Cohort
 from tff_affect.config import StudyConfig
-from tff_affect.config_file import load_config
 from tff_affect.errors import InputError
 
 _AS_CENTRED = "as distributed, CCC-centred"
@@ -56,8 +55,7 @@ class Protocol:
         """
         for override in overrides:
             self._require_free(override.split("=")[0])
-        with resources.as_file(resources.files("experiments") / "configs" / self.settings) as file:
-            config = load_config(file, [*overrides, f"model.name={variant}"], cohort.path)
+        config = packaged_config(self.settings, cohort.path, [*overrides, f"model.name={variant}"])
         if config.privacy.enabled:
             raise InputError(
                 "privacy.noise_multiplier: the table of a protocol has no place for an epsilon; leave it out, or use "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,11 @@ import pandas as pd
 
 from experiments.sweep import Point
 from tff_affect.config import PRIVATE_FEDERATED
-from tff_affect.evaluation.per_client import client_means, pooled, read_study
+from tff_affect.evaluation.per_client import client_means, pooled, read_study, run_folders
 from tff_affect.evaluation.tradeoff_checks import CLIENT_COLUMNS
-from tff_affect.run_folder import PRIVACY, RunFolder, read_json
+from tff_affect.privacy.guarantee import Guarantee
+from tff_affect.report.privacy import read_privacy
+from tff_affect.run_folder import file_name
 
 _NOT_PRIVATE = {"epsilon": np.nan, "delta": np.nan, "unit": "", "noise_multiplier": np.nan, "clipping_norm": np.nan}
 
@@ -49,19 +50,18 @@ def _facts(point: Point) -> dict[str, Any]:
         "clients_per_round": config.training.clients_per_round or trained, "seed": config.seeds[0], "fold": 0,
         "private": privacy.enabled, "level": privacy.level, "mechanism": privacy.mechanism,
     }  # fmt: skip
-    folder = RunFolder(point.folder, point.cohort.manifest.labels)
-    rounds = pd.read_csv((folder.part(PRIVATE_FEDERATED) if privacy.enabled else folder.path) / "rounds.csv")
+    rounds = pd.read_csv(point.folder / (file_name(PRIVATE_FEDERATED) if privacy.enabled else "") / "rounds.csv")
     scores = rounds.filter(regex=r"^development_ccc_.*_mean$").mean(axis=1)
     facts |= {"rounds": len(rounds), "development_ccc": float(scores.max())}
-    return facts | (_guarantee(point.folder) if privacy.enabled else _NOT_PRIVATE)
+    return facts | (_told(point) if privacy.enabled else _NOT_PRIVATE)
 
 
-def guarantee_of(folder: Path) -> dict[str, Any]:
-    """What ``privacy.json`` of a point says of its federated training."""
-    return dict(read_json(folder / PRIVACY)[PRIVATE_FEDERATED])
+def guarantee_of(point: Point) -> Guarantee:
+    """What the federated training of a private point guarantees, of its one run."""
+    privacy = read_privacy(run_folders(point.folder), read_study(point.folder))
+    return privacy.methods[PRIVATE_FEDERATED].guarantees[0]
 
 
-def _guarantee(folder: Path) -> dict[str, Any]:
-    found = guarantee_of(folder)
-    numbers = {name: float(found[name]) for name in ("epsilon", "delta", "noise_multiplier", "clipping_norm")}
-    return numbers | {"unit": found["unit"], "rounds": found["rounds"]}
+def _told(point: Point) -> dict[str, Any]:
+    guarantee = guarantee_of(point)
+    return {name: getattr(guarantee, name) for name in (*_NOT_PRIVATE, "rounds")}

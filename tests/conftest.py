@@ -7,9 +7,9 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read by TensorFlow once, when first imported
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,6 +17,9 @@ from sample_cohort import small_manifest, small_subjects
 
 from tff_affect import cli
 from tff_affect.cohort import Cohort, write_cohort
+
+if TYPE_CHECKING:
+    from tff_affect.learning.runtime import Worker
 
 settings.register_profile(
     "tests",
@@ -35,6 +38,15 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no real data: ../shared/data is not beside the checkout")
     return folder
+
+
+@pytest.fixture(scope="module")
+def runtime() -> Iterator[Worker]:
+    """TFF computations of a module's tests run on an own worker."""
+    from tff_affect.learning.runtime import local_runtime
+
+    with local_runtime() as worker:
+        yield worker
 
 
 class Said(NamedTuple):

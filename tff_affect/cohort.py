@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -243,7 +244,7 @@ class Cohort:
         check_table(table, self.manifest, subject, file)
         return table
 
-    @property
+    @cached_property
     def content_sha256(self) -> str:
         """One hash for the data: columns, subjects, partitions and table hashes, whatever the name or folder."""
         digest = hashlib.sha256(json.dumps([self.manifest.features, self.manifest.labels]).encode())

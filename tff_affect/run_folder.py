@@ -68,17 +68,17 @@ class RunFolder:
 
     def part(self, method: str) -> Path:
         """Folder of a method's own checkpoints and tables of rounds."""
-        return self.path / _file_name(method)
+        return self.path / file_name(method)
 
     def candidate(self, method: str, value: float) -> Path:
         """Folder of one candidate of a tuned method; made if it is not there."""
-        folder = self.path / "tuning" / f"{_file_name(method)}-{value!r}"
+        folder = self.path / "tuning" / f"{file_name(method)}-{value!r}"
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def write_post_processing(self, method: str, content: Any) -> None:
         """Writes what was fitted of a method's post-processing as ``postprocess/<method>.json``."""
-        file = self.path / "postprocess" / f"{_file_name(method)}.json"
+        file = self.path / "postprocess" / f"{file_name(method)}.json"
         file.parent.mkdir(exist_ok=True)
         write_json(file, content)
 
@@ -86,7 +86,7 @@ class RunFolder:
         """Writes a method's final weights as ``weights/<method>.npz``, in Keras order."""
         stream = io.BytesIO()
         np.savez(stream, *weights)
-        file = self.path / "weights" / f"{_file_name(method)}.npz"
+        file = self.path / "weights" / f"{file_name(method)}.npz"
         file.parent.mkdir(exist_ok=True)
         replace_bytes(file, stream.getvalue())
 
@@ -108,13 +108,13 @@ class RunFolder:
             columns[f"{dimension}_predicted"] = pa.array(predicted[:, i].astype(np.float32))
         stream = io.BytesIO()
         pq.write_table(pa.table(columns), stream, compression="zstd")
-        file = self.path / "predictions" / _file_name(method) / f"{client}.parquet"
+        file = self.path / "predictions" / file_name(method) / f"{client}.parquet"
         file.parent.mkdir(parents=True, exist_ok=True)
         replace_bytes(file, stream.getvalue())
 
 
-def _file_name(method: str) -> str:
-    """``federated + DP`` as ``federated-dp``."""
+def file_name(method: str) -> str:
+    """A method as it stands in names of files and folders: ``federated + DP`` as ``federated-dp``."""
     return method.replace(" + ", "-").lower()
 
 

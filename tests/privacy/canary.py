@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
+import tensorflow_federated as tff
 import tensorflow_privacy as tfp
 from scipy import stats
 
@@ -19,6 +20,11 @@ HOSTILE = {
     "negative": -1e9,
     "denormal": 1e-42,
 }
+
+
+def update_type(shapes: list[tuple[int, ...]] = SHAPES) -> tff.Type:
+    """Type of an update."""
+    return tff.to_type([(np.float32, shape) for shape in shapes])
 
 
 def filled(value: float, shapes: list[tuple[int, ...]] = SHAPES) -> list[np.ndarray]:

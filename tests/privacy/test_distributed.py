@@ -1,32 +1,19 @@
 """The distributed mechanism as TensorFlow Federated's worker runs it, without cryptography."""
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow_federated as tff
-from privacy.canary import HOSTILE, SHAPES, filled, flat, honest, hostile, privacy_of, refuted
+from privacy.canary import HOSTILE, SHAPES, filled, flat, honest, hostile, privacy_of, refuted, update_type
 
 from tff_affect.errors import InputError
-from tff_affect.learning.runtime import local_runtime
 from tff_affect.privacy.distributed import DistributedMean, build_distributed_mean
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("runtime")]
 
 NORM = 0.5
 WIDE = [(150, 200), (30_000,)]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def runtime() -> Iterator[None]:
-    with local_runtime():
-        yield
-
-
-def update_type(shapes: list[tuple[int, ...]] = SHAPES) -> tff.Type:
-    return tff.to_type([(np.float32, shape) for shape in shapes])
 
 
 def mean_of(clients: float, shapes: list = SHAPES, **changes: object) -> DistributedMean:

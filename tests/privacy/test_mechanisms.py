@@ -3,7 +3,6 @@
 import math
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import dp_accounting
 import numpy as np
@@ -11,10 +10,9 @@ import pytest
 import tensorflow as tf
 import tensorflow_federated as tff
 import tensorflow_privacy as tfp
-from privacy.canary import HOSTILE, SHAPES, filled, flat, honest, hostile, privacy_of
+from privacy.canary import HOSTILE, filled, flat, honest, hostile, privacy_of, update_type
 
 from tff_affect.errors import InputError
-from tff_affect.learning.runtime import local_runtime
 from tff_affect.privacy.mechanisms import build_aggregation
 from tff_affect.privacy.queries import (
     AdaptiveClipSumQuery,
@@ -23,21 +21,11 @@ from tff_affect.privacy.queries import (
     LocalGaussianSumQuery,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("runtime")]
 
 CENTRAL = ("fixed", "adaptive", "tree", "local")
 NORM = 0.5
 WIDE = [(150, 200), (30_000,)]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def runtime() -> Iterator[None]:
-    with local_runtime():
-        yield
-
-
-def update_type(shapes: list[tuple[int, ...]] = SHAPES) -> tff.Type:
-    return tff.to_type([(np.float32, shape) for shape in shapes])
 
 
 def process_of(

@@ -12,21 +12,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sample_run import cohort_of, make_run
 
-from data_prep.synthetic import write_synthetic_cohort
-from data_prep.synthetic_model import SyntheticConfig
 from tff_affect.cohort import Cohort, SubjectTable
 from tff_affect.config import StudyConfig
 from tff_affect.config_file import load_config
 from tff_affect.evaluation.per_client import result_rows
 from tff_affect.evaluation.postprocess import PostProcessing
 from tff_affect.learning.program import FederatedProgram
-from tff_affect.learning.runtime import local_runtime
 from tff_affect.learning.scaling import stage_for_split
 from tff_affect.metrics import SufficientStatistics
-from tff_affect.progress import Progress
 from tff_affect.run_folder import RunFolder
-from tff_affect.runs.methods import Learners, Run
+from tff_affect.runs.methods import Run
 from tff_affect.splits import Split
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("runtime")]
@@ -59,16 +56,8 @@ class Spoilt(Cohort):
 
 
 @pytest.fixture(scope="module")
-def runtime() -> Iterator[None]:
-    with local_runtime():
-        yield
-
-
-@pytest.fixture(scope="module")
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
-    units = ("AU01", "AU06", "AU12")
-    config = SyntheticConfig(subjects=6, seconds=60, frame_rate=2.5, action_units=units)
-    return write_synthetic_cohort(tmp_path_factory.mktemp("cohort") / "cohort", config)
+    return cohort_of(tmp_path_factory.mktemp("cohort") / "cohort", 6)
 
 
 @pytest.fixture(scope="module")
@@ -78,13 +67,6 @@ def split(cohort: Cohort) -> Split:
 
 def settings(cohort: Cohort, *more: str) -> StudyConfig:
     return load_config(None, [*SETTINGS, *more], cohort.path)
-
-
-def make_run(config: StudyConfig, cohort: Cohort, split: Split, place: Path) -> Run:
-    (place / "staged").mkdir(parents=True, exist_ok=True)
-    learners = Learners.build(stage_for_split(cohort, place / "staged", config.data, split.train), config)
-    folder = RunFolder(place / "run", cohort.manifest.labels)
-    return Run("run", config, 0, split, cohort, learners, folder, Progress())
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from tff_affect.config import PRIVATE_FEDERATED
 from tff_affect.errors import InputError
 from tff_affect.evaluation.per_client import read_study, run_folders
 from tff_affect.report.privacy import StudyPrivacy, read_privacy
-from tff_affect.run_folder import CONFIG, ENVIRONMENT, SPLIT, RunFolder
+from tff_affect.run_folder import CONFIG, ENVIRONMENT, SPLIT, file_name
 
 FEDERATED_METHODS = ("federated", PRIVATE_FEDERATED)
 
@@ -137,7 +137,7 @@ def _tables(runs: tuple[tuple[int, int, Path], ...], name: str, columns: list[st
 
 def _files_of_rounds(run: Path, name: str) -> list[tuple[str, Path]]:
     """Training without privacy keeps its tables in the run's folder itself."""
-    private = RunFolder(run, ()).part(PRIVATE_FEDERATED) / name
+    private = run / file_name(PRIVATE_FEDERATED) / name
     return list(zip(FEDERATED_METHODS, (run / name, private), strict=True))
 
 
@@ -208,7 +208,7 @@ def traces(study: Study, dimension: str) -> list[Trace]:
 
 
 def _predictions(run: Path, method: str) -> list[Path]:
-    return sorted((run / "predictions" / RunFolder(run, ()).part(method).name).glob("*.parquet"))
+    return sorted((run / "predictions" / file_name(method)).glob("*.parquet"))
 
 
 def _predicted(path: Path, dimension: str) -> pd.DataFrame:

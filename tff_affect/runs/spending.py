@@ -1,4 +1,4 @@
-"""What a private training has computed: a line for each round or pass, written before it begins.
+"""What a private training has computed: a line for each round, written before it begins.
 
 A round that is computed again after a crash, or dropped because training had ended, has drawn noise anew and counts
 once more. Where noise is reproducible it is the same release, and counts once.
