@@ -47,6 +47,23 @@ def test_it_predicts_and_learns_as_the_keras_model_with_these_weights(config: Mo
         np.testing.assert_allclose(found, wanted, atol=1e-6)
 
 
+@pytest.mark.parametrize("target", ["frame", "window"])
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: f"{config.name}-{config.layers}")
+def test_its_head_reads_the_hidden_states(config: ModelConfig, target: str) -> None:
+    shape = WindowShape(window=12, features=3, labels=2, target=target)
+    rng = np.random.default_rng(4)
+    features, _ = labelled_windows(rng)
+    network = Network(config, shape)
+    weights = [tf.constant(rng.normal(scale=0.3, size=s.shape), tf.float32) for s in network.weight_specs]
+    states = tf.function(network.states)(weights, features).numpy()
+    predicted = tf.function(network.predict)(weights, features).numpy()
+    if target == "window":
+        valid = np.isfinite(features.numpy()).all(axis=-1)
+        states = np.stack([s[v].mean(axis=0, keepdims=True) for s, v in zip(states, valid, strict=True)])
+    kernel, bias = (w.numpy() for w in weights[-2:])
+    np.testing.assert_allclose(states @ kernel + bias, predicted, atol=1e-5)
+
+
 def test_a_graph_with_it_has_no_variables() -> None:
     network = Network(ModelConfig("gru", units=4), SHAPE)
     weights = [tf.zeros(s.shape) for s in network.weight_specs]

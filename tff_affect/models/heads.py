@@ -6,6 +6,9 @@ import tensorflow as tf
 
 from tff_affect.client_data import WindowShape
 
+HEAD = ("window_mean", "affect")
+"""Names of the layers of a head, of which the first reads hidden states."""
+
 
 @tf.keras.utils.register_keras_serializable("tff_affect")
 class MaskedMean(tf.keras.layers.Layer):
@@ -53,5 +56,5 @@ def affect_head(hidden: tf.Tensor, shape: WindowShape) -> tf.Tensor:
         Predictions, ``[batch, window, labels]`` or ``[batch, 1, labels]``.
     """
     if shape.target == "window":
-        hidden = MaskedMean(name="window_mean")(hidden)
-    return AffectDense(shape.labels, name="affect")(hidden)
+        hidden = MaskedMean(name=HEAD[0])(hidden)
+    return AffectDense(shape.labels, name=HEAD[1])(hidden)

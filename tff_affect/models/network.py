@@ -12,6 +12,7 @@ from tff_affect.client_data import WindowShape
 from tff_affect.config import ModelConfig
 from tff_affect.losses import WindowLoss
 from tff_affect.models.dropout import dropout_seed
+from tff_affect.models.heads import HEAD
 from tff_affect.models.registry import build_model
 
 Tensors = list[tf.Tensor]
@@ -40,6 +41,12 @@ class Network:
     def predict(self, weights: Tensors, features: tf.Tensor) -> tf.Tensor:
         """``[batch, targets, dimension]`` from ``[batch, time, feature]``."""
         return self._with(weights)(features, training=False)
+
+    def states(self, weights: Tensors, features: tf.Tensor) -> tf.Tensor:
+        """Hidden states ``[batch, time, units]`` from ``[batch, time, feature]``: what the head reads of each frame."""
+        model = self._with(weights)
+        head = next(layer for layer in model.layers if layer.name in HEAD)
+        return tf.keras.Model(model.inputs, head.input)(features, training=False)
 
     def gradients(
         self, loss: WindowLoss, weights: Tensors, features: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor
