@@ -204,10 +204,16 @@ class StagedCohort:
     def training_batches(self, key: tf.Tensor, epochs: int, shuffle: bool) -> TrainingBatches:
         """What a client trains on in a round, from a `training_key`; usable in a graph."""
         client, number = parts_of_key(key)
-        windows, seed = self.training_windows(client), tf.strings.to_number(number, tf.int64)
-        count = tf.shape(windows[0])[0]
-        order = shuffled_order(count, epochs, seed) if shuffle else tf.tile(tf.range(count)[tf.newaxis], [epochs, 1])
-        return TrainingBatches(windows, order, seed)
+        return training_batches(self.training_windows(client), epochs, shuffle, tf.strings.to_number(number, tf.int64))
+
+
+def training_batches(
+    windows: tuple[tf.Tensor, tf.Tensor], epochs: int, shuffle: bool, seed: tf.Tensor
+) -> TrainingBatches:
+    """Windows, features and labels, in the order in which they are trained on; usable in a graph."""
+    count = tf.shape(windows[0])[0]
+    order = shuffled_order(count, epochs, seed) if shuffle else tf.tile(tf.range(count)[tf.newaxis], [epochs, 1])
+    return TrainingBatches(windows, order, seed)
 
 
 def shuffled_order(count: tf.Tensor | int, epochs: int, seed: tf.Tensor) -> tf.Tensor:

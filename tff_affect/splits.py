@@ -14,6 +14,7 @@ from tff_affect.cohort import Cohort
 from tff_affect.config import PUBLISHED_SPLITS, SplitConfig
 from tff_affect.errors import InputError
 from tff_affect.recola_partitions import recola_partition
+from tff_affect.run_folder import read_json
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,18 @@ class Split:
                 raise InputError(
                     f"the split leaves no subject for {name}; the cohort needs more subjects or other shares"
                 )
+
+    @classmethod
+    def read(cls, file: Path) -> Split:
+        """Reads what `write` wrote.
+
+        Raises:
+            InputError: If the file is missing or holds something else.
+        """
+        try:
+            return cls(**{name: tuple(map(str, subjects)) for name, subjects in read_json(file).items()})
+        except (AttributeError, TypeError) as error:
+            raise InputError("expected the subjects of train, development and test; do not edit it", file=file) from error
 
     def write(self, file: Path) -> None:
         """Writes the split as JSON."""

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_federated as tff
 
-from tff_affect.client_data import ABSENT, StagedCohort, parts_of_key
+from tff_affect.client_data import ABSENT, StagedCohort, TrainingBatches, parts_of_key
 from tff_affect.config import ModelConfig, OptimizerConfig, TrainingConfig
 from tff_affect.learning.aggregation import RoundAggregation, private_mean, weighted_mean
 from tff_affect.learning.local_training import LocalTraining, Trained
@@ -64,7 +64,7 @@ def client_update(
 
     With ``windows``, local training protects each window by DP-SGD; neither loss nor number of windows are sent then.
     """
-    local = _LocalRound(staged, model, training, windows)
+    local = LocalRound(staged, model, training, windows)
 
     @tff.tensorflow.computation(model_type(staged, model), np.str_)
     @tf.function(autograph=False)
@@ -89,7 +89,7 @@ def bare_client_update(staged: StagedCohort, model: ModelConfig, training: Train
     Type: ``(<ModelWeights, str> -> weights)``. The update of an absent client is zero. One that is not finite is sent
     as it is: no client may be trusted to look.
     """
-    local = _LocalRound(staged, model, training, None)
+    local = LocalRound(staged, model, training, None)
 
     @tff.tensorflow.computation(model_type(staged, model), np.str_)
     @tf.function(autograph=False)
@@ -104,8 +104,15 @@ def bare_client_update(staged: StagedCohort, model: ModelConfig, training: Train
     return update
 
 
-class _LocalRound:
-    """A client's local training."""
+class LocalRound:
+    """A client's local training in a round.
+
+    Args:
+        staged: The clients' sequences.
+        model: The network.
+        training: Optimizer, passes and batches.
+        windows: Privacy of single windows; None where local training is not private.
+    """
 
     def __init__(
         self, staged: StagedCohort, model: ModelConfig, training: TrainingConfig, windows: PrivacyConfig | None
@@ -114,9 +121,15 @@ class _LocalRound:
         self._local = LocalTraining(Network(model, staged.shape), training.loss, build_client_optimizer(training))
 
     def train(self, start: list[tf.Tensor], key: tf.Tensor) -> tuple[list[tf.Tensor], Trained, tf.Tensor]:
-        """The change of the weights, what training gave, and windows seen, times epochs."""
+        """The change of the weights, what training gave, and windows seen, times epochs; from a `training_key`."""
+        training = self._training
+        return self.train_on(start, self._staged.training_batches(key, training.local_epochs, training.shuffle))
+
+    def train_on(
+        self, start: list[tf.Tensor], batches: TrainingBatches
+    ) -> tuple[list[tf.Tensor], Trained, tf.Tensor]:
+        """`train` on windows that are given."""
         training, local = self._training, self._local
-        batches = self._staged.training_batches(key, training.local_epochs, training.shuffle)
         begin, size = local.initial_optimizer(), training.batch_size
         if self._windows is None:
             done = local.passes(start, begin, batches.windows, batches.order, size, batches.seed)
