@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from tff_affect.plain_json import plain
 
 OBSERVERS: Mapping[str, str] = {
     "data": "whoever is given the features: level 1's output, without any image",
@@ -58,7 +60,7 @@ class Finding:
     @property
     def advantage(self) -> float:
         """How far it is from chance to perfect, 0-1; 0 where there is no perfect, or it is below chance."""
-        if not math.isfinite(self.best):
+        if not math.isfinite(self.best) or self.best <= self.chance:
             return 0.0
         return max(0.0, (self.value - self.chance) / (self.best - self.chance))
 
@@ -73,6 +75,18 @@ class Finding:
     def severity(self) -> tuple[bool, bool, float]:
         """To sort by: a refuted claim, then what beats chance, then by advantage."""
         return self.refuted, self.beats_chance, self.advantage
+
+    def to_json(self) -> dict[str, Any]:
+        """Of JSON's types; an infinite number is the text ``inf``, since JSON has none."""
+        return plain(asdict(self))
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Finding:
+        """What `to_json` made."""
+        numbers = {name: float(content[name]) for name in ("value", "chance", "best")}
+        interval = content["interval"]
+        ends = None if interval is None else (float(interval[0]), float(interval[1]))
+        return cls(**{**content, **numbers, "interval": ends})
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:
