@@ -151,6 +151,18 @@ def test_a_round_computed_twice_counts_twice(full: Run, tmp_path: Path, monkeypa
     assert rounds["round"].tolist() == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("level", ["user", "window"])
+def test_reproducible_noise_differs_between_splits(level: str, cohort: Cohort, tmp_path: Path) -> None:
+    config = settings(cohort, "privacy.reproducible_noise=true", f"privacy.level={level}")
+    seeds = []
+    for number, last in enumerate((CLIENTS, CLIENTS - 1)):
+        split = Split(cohort.subjects[:last], cohort.subjects[CLIENTS : CLIENTS + 1], cohort.subjects[CLIENTS + 1 :])
+        training = PrivateTraining(make_run(config, cohort, split, tmp_path / str(number))._gradient_descent)
+        sampling = training.federated_way().sampling
+        seeds.append(training._noise_seed if level == "user" else sampling.keys(1, sampling.cohort(1))[0])
+    assert seeds[0] != seeds[1]
+
+
 def test_reproducible_noise_repeats_counts_once_and_is_called_a_simulation(
     cohort: Cohort, split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

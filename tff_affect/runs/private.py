@@ -48,7 +48,7 @@ class PrivateTraining:
     def federated_way(self) -> FederatedWay:
         """Federated training under the privacy of the configuration."""
         run, privacy = self.run, self.run.config.privacy
-        seed = derived_seed(run.seed, "noise") if privacy.reproducible_noise else None
+        seed = self._noise_seed if privacy.reproducible_noise else None
         sampling, folder = self._sampling, run.folder.part(PRIVATE_FEDERATED)
         folder.mkdir(parents=True, exist_ok=True)
         return FederatedWay(
@@ -60,12 +60,18 @@ class PrivateTraining:
         )
 
     @property
+    def _noise_seed(self) -> int:
+        """Of reproducible noise: its own for each split, or the noise of one fold could be taken from another."""
+        return derived_seed(self.run.seed, "noise", *self.run.split.train)
+
+    @property
     def _sampling(self) -> ClientSampling:
         """Hidden where it amplifies: not where each client protects itself, or a tree needs no amplification."""
         run, privacy = self.run, self.run.config.privacy
         size = run.config.training.clients_per_round
         if privacy.level == "window":
-            return ClientSampling(run.split.train, size, run.seed)
+            # Clients draw their noise from their keys.
+            return ClientSampling(run.split.train, size, self._noise_seed if privacy.reproducible_noise else run.seed)
         open_draw = privacy.mechanism in ("local", "tree") or privacy.reproducible_noise
         return ClientSampling(run.split.train, size, run.seed, privacy.sampling, secret=not open_draw)
 
