@@ -1,4 +1,4 @@
-"""Updates of hostile clients, and a test that refutes a claimed noise multiplier."""
+"""Updates of hostile clients, and releases that a canary is in."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,6 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_federated as tff
 import tensorflow_privacy as tfp
-from scipy import stats
 
 from tff_affect.privacy_config import PrivacyConfig
 
@@ -54,23 +53,6 @@ def privacy_of(mechanism: str, **changes: object) -> PrivacyConfig:
 
 def flat(update: list[np.ndarray]) -> np.ndarray:
     return np.concatenate([np.asarray(part, np.float64).ravel() for part in update])
-
-
-def refuted(with_canary: np.ndarray, without: np.ndarray, noise_multiplier: float, level: float = 0.99) -> bool:
-    """Whether releases contradict the claim that their noise is at least z times what one client can move.
-
-    The statistic is Student's for the difference of means of the releases' components along the canary's direction.
-    Where the canary moves the sum by the whole clipping norm C and the noise is z C, it has a noncentral t
-    distribution with noncentrality sqrt(n / 2) / z; more noise or less movement make it smaller.
-
-    Args:
-        with_canary: ``[n]`` components of independent releases; as many without the canary.
-        level: Confidence with which a claim is refuted.
-    """
-    n = len(with_canary)
-    pooled = np.sqrt((with_canary.var(ddof=1) + without.var(ddof=1)) / 2)
-    statistic = (with_canary.mean() - without.mean()) / (pooled * np.sqrt(2 / n))
-    return bool(statistic > stats.nct.ppf(level, 2 * n - 2, np.sqrt(n / 2) / noise_multiplier))
 
 
 def release_function(query: tfp.SumAggregationDPQuery) -> Callable[[int, float], np.ndarray]:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from tff_affect.errors import InputError
+from tff_affect.plain_json import plain
 from tff_affect.privacy_config import PrivacyConfig
 
 WIDTH = 100
 """Columns of `Guarantee.text`."""
+_UNITS = ("subject", "window")
+_INFINITE = "inf"
+_AGAIN = "do not edit it; train into a new folder"
 _TRUST = {
     "local": "no trust in the server: each client adds noise to its own update; idealised Gaussian noise",
     "distributed": "simulated secure sum: no cryptography; discrete noise, accounted by its total",
@@ -70,7 +75,33 @@ class Guarantee:
 
     def to_json(self) -> dict[str, Any]:
         """Of JSON's types; an infinite number is the text ``inf``, since JSON has none."""
-        return _plain(asdict(self))
+        return plain(asdict(self))
+
+    @classmethod
+    def from_json(cls, content: Any, name: str = "guarantee", file: Path | None = None) -> Guarantee:
+        """The counterpart of `to_json`.
+
+        Args:
+            content: As JSON gives it.
+            name: Whose guarantee it is; for errors.
+            file: Where it stands; for errors.
+
+        Raises:
+            InputError: If it is something else than a guarantee.
+        """
+        if not isinstance(content, dict) or set(content) != {entry.name for entry in fields(cls)}:
+            names = ", ".join(entry.name for entry in fields(cls))
+            raise InputError(f"{name}: expected {names}, found {_shown(content)}; {_AGAIN}", file=file)
+        values = {}
+        for entry in fields(cls):
+            wanted, read = _READERS[str(entry.type)]
+            values[entry.name] = value = read(content[entry.name])
+            if value is None:
+                found = _shown(content[entry.name])
+                raise InputError(f"{name}, {entry.name}: expected {wanted}, found {found}; {_AGAIN}", file=file)
+        guarantee = cls(**values)
+        _check(guarantee, name, file)
+        return guarantee
 
     def text(self) -> str:
         """Lines for a terminal of ``WIDTH`` columns."""
@@ -92,15 +123,21 @@ def _entry(name: str, value: str) -> list[str]:
     return textwrap.wrap(value, WIDTH, initial_indent=f"  {name:<13}", subsequent_indent=" " * 15)
 
 
-def _plain(value: Any) -> Any:
-    match value:
-        case dict():
-            return {key: _plain(item) for key, item in value.items()}
-        case tuple() | list():
-            return [_plain(item) for item in value]
-        case float() if math.isinf(value):
-            return "inf"
-    return value
+def guarantees_from_json(content: Any, methods: Sequence[str], file: Path | None = None) -> dict[str, Guarantee]:
+    """The guarantees that a run wrote, by method.
+
+    Args:
+        content: Of the file, as JSON gives it.
+        methods: Those that there may be.
+        file: For errors.
+
+    Raises:
+        InputError: If it holds something else than guarantees of these methods.
+    """
+    if not isinstance(content, dict) or not set(content) <= set(methods):
+        names = ", ".join(methods)
+        raise InputError(f"expected guarantees of {names}, found {_shown(content)}; {_AGAIN}", file=file)
+    return {method: Guarantee.from_json(entry, method, file) for method, entry in content.items()}
 
 
 def default_delta(members: int) -> float:
@@ -160,3 +197,53 @@ def noise_remarks(privacy: PrivacyConfig) -> list[str]:
     if not privacy.noise_multiplier:
         remarks.append("no noise: clipping alone protects nobody")
     return remarks
+
+
+def _check(guarantee: Guarantee, name: str, file: Path | None) -> None:
+    if not 0 < guarantee.delta < 1:
+        raise InputError(f"{name}, delta: expected above 0 and below 1, found {guarantee.delta:g}; {_AGAIN}", file=file)
+    if guarantee.unit not in _UNITS:
+        units = " or ".join(_UNITS)
+        raise InputError(f"{name}, unit: expected {units}, found {guarantee.unit!r}; {_AGAIN}", file=file)
+
+
+def _shown(content: Any) -> str:
+    shown = ", ".join(map(str, content)) if isinstance(content, dict) else repr(content)
+    return textwrap.shorten(shown, WIDTH, placeholder=" ...") or "nothing"
+
+
+def _number(value: Any) -> float | None:
+    if value == _INFINITE:
+        return math.inf
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if plain and 0 <= value < math.inf else None
+
+
+def _whole(value: Any) -> int | None:
+    return value if type(value) is int and value >= 0 else None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _texts(value: Any) -> tuple[str, ...] | None:
+    return tuple(value) if isinstance(value, list) and all(map(_text, value)) else None
+
+
+def _numbers(value: Any) -> dict[str, float] | None:
+    if not isinstance(value, dict):
+        return None
+    numbers = {name: _number(number) for name, number in value.items()}
+    known = {name: number for name, number in numbers.items() if number is not None}
+    return known if len(known) == len(numbers) else None
+
+
+# By the annotation of the attribute.
+_READERS: dict[str, tuple[str, Any]] = {
+    "float": ("a number of 0 or more, or 'inf'", _number),
+    "int": ("a whole number of 0 or more", _whole),
+    "str": ("a text", _text),
+    "tuple[str, ...]": ("a list of texts", _texts),
+    "Mapping[str, float]": ("numbers by name", _numbers),
+}

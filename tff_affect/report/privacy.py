@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,11 @@ import pandas as pd
 
 from tff_affect.config import METHODS, PRIVATE_CENTRALISED, PRIVATE_FEDERATED
 from tff_affect.errors import InputError
-from tff_affect.privacy.guarantee import WIDTH, Guarantee
+from tff_affect.privacy.guarantee import WIDTH, Guarantee, guarantees_from_json
 from tff_affect.run_folder import PRIVACY, read_json
 
 PRIVATE_METHODS = (PRIVATE_CENTRALISED, PRIVATE_FEDERATED)
 UNKNOWN, INFINITE = "unknown", "inf"
-_UNITS = ("subject", "window")
-_AGAIN = "do not edit it; train into a new folder"
 
 
 @dataclass(frozen=True)
@@ -205,78 +203,4 @@ def _require_unit(unit: str, stated: Mapping[str, Mapping[Any, Guarantee]], file
 
 
 def _guarantees(file: Path) -> dict[str, Guarantee]:
-    if not file.is_file():
-        return {}
-    content = read_json(file)
-    if not isinstance(content, dict) or not set(content) <= set(PRIVATE_METHODS):
-        names = ", ".join(PRIVATE_METHODS)
-        raise InputError(f"expected guarantees of {names}, found {_shown(content)}; {_AGAIN}", file=file)
-    return {method: _guarantee(entry, method, file) for method, entry in content.items()}
-
-
-def _guarantee(content: Any, method: str, file: Path) -> Guarantee:
-    names = [entry.name for entry in fields(Guarantee)]
-    if not isinstance(content, dict) or set(content) != set(names):
-        raise InputError(f"{method}: expected {', '.join(names)}, found {_shown(content)}; {_AGAIN}", file=file)
-    values = {}
-    for entry in fields(Guarantee):
-        wanted, read = _READERS[str(entry.type)]
-        values[entry.name] = value = read(content[entry.name])
-        if value is None:
-            found = _shown(content[entry.name])
-            raise InputError(f"{method}, {entry.name}: expected {wanted}, found {found}; {_AGAIN}", file=file)
-    guarantee = Guarantee(**values)
-    _check(guarantee, method, file)
-    return guarantee
-
-
-def _check(guarantee: Guarantee, method: str, file: Path) -> None:
-    if not 0 < guarantee.delta < 1:
-        raise InputError(
-            f"{method}, delta: expected above 0 and below 1, found {guarantee.delta:g}; {_AGAIN}", file=file
-        )
-    if guarantee.unit not in _UNITS:
-        units = " or ".join(_UNITS)
-        raise InputError(f"{method}, unit: expected {units}, found {guarantee.unit!r}; {_AGAIN}", file=file)
-
-
-def _shown(content: Any) -> str:
-    shown = ", ".join(map(str, content)) if isinstance(content, dict) else repr(content)
-    return textwrap.shorten(shown, WIDTH, placeholder=" ...") or "nothing"
-
-
-def _number(value: Any) -> float | None:
-    if value == INFINITE:
-        return math.inf
-    plain = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if plain and 0 <= value < math.inf else None
-
-
-def _whole(value: Any) -> int | None:
-    return value if type(value) is int and value >= 0 else None
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _texts(value: Any) -> tuple[str, ...] | None:
-    return tuple(value) if isinstance(value, list) and all(map(_text, value)) else None
-
-
-def _numbers(value: Any) -> dict[str, float] | None:
-    if not isinstance(value, dict):
-        return None
-    numbers = {name: _number(number) for name, number in value.items()}
-    known = {name: number for name, number in numbers.items() if number is not None}
-    return known if len(known) == len(numbers) else None
-
-
-# By the annotation of the attribute.
-_READERS: dict[str, tuple[str, Any]] = {
-    "float": ("a number of 0 or more, or 'inf'", _number),
-    "int": ("a whole number of 0 or more", _whole),
-    "str": ("a text", _text),
-    "tuple[str, ...]": ("a list of texts", _texts),
-    "Mapping[str, float]": ("numbers by name", _numbers),
-}
+    return guarantees_from_json(read_json(file), PRIVATE_METHODS, file) if file.is_file() else {}
