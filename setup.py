@@ -51,6 +51,7 @@ setup(
         "pyarrow>=21,<26",
         "scipy>=1.9,<1.10",
         "scikit-learn>=1.7,<1.8",
+        "threadpoolctl>=3.5",
         "liac-arff>=2.5",
         "dtaidistance>=2.3",
         "omegaconf>=2.3",
@@ -62,7 +63,7 @@ setup(
     ],
     extras_require={
         "video": ["mediapipe==0.10.21", "opencv-contrib-python==4.11.0.86"],
-        "test": ["audmetric>=1.4", "hypothesis>=6", "pytest>=8", "pytest-timeout>=2.3"],
+        "test": ["audmetric>=1.4", "hypothesis>=6", "pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.5"],
         "lint": ["mypy>=1.10", "pandas-stubs", "ruff>=0.4", "types-PyYAML"],
     },
     entry_points={"console_scripts": ["tff-affect = tff_affect.cli:main"]},

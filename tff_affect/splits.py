@@ -46,7 +46,9 @@ class Split:
         try:
             return cls(**{name: tuple(map(str, subjects)) for name, subjects in read_json(file).items()})
         except (AttributeError, TypeError) as error:
-            raise InputError("expected the subjects of train, development and test; do not edit it", file=file) from error
+            raise InputError(
+                "expected the subjects of train, development and test; do not edit it", file=file
+            ) from error
 
     def write(self, file: Path) -> None:
         """Writes the split as JSON."""

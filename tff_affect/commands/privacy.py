@@ -1,4 +1,4 @@
-"""``tff-affect privacy``: what a guarantee takes, and what it costs."""
+"""``tff-affect privacy``: what a guarantee takes, what it costs, and what attacks find beside it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from typing import Annotated
 
 import typer
 
-from tff_affect.commands.shared import AsJson, Quiet
+from tff_affect.commands.audit import privacy_audit, privacy_compare
+from tff_affect.commands.shared import AsJson, Quiet, numbers
 from tff_affect.errors import InputError
 
-privacy_app = typer.Typer(help="Plan differential privacy, and see what it costs.", no_args_is_help=True)
+privacy_app = typer.Typer(
+    help="Plan differential privacy, see what it costs, and attack what it claims.", no_args_is_help=True
+)
+privacy_app.command("audit")(privacy_audit)
+privacy_app.command("compare")(privacy_compare)
 
 
 @privacy_app.command("plan")
@@ -116,10 +121,10 @@ def privacy_sweep(
     if bool(cohort) == bool(subjects):
         raise InputError("privacy sweep: expected --cohort, or --subjects for SYNTHETIC cohorts, and not both")
     progress = make_progress(quiet)
-    noises = _numbers("--noise-multiplier", noise_multiplier)
-    grid = SweepGrid(_numbers("--epsilon", epsilon), noises, _numbers("--clip", clip), seeds)
+    noises = numbers("--noise-multiplier", noise_multiplier)
+    grid = SweepGrid(numbers("--epsilon", epsilon), noises, numbers("--clip", clip), seeds)
     check_sweep_folder(out)
-    sizes = tuple(int(size) for size in _numbers("--subjects", subjects or ""))
+    sizes = tuple(int(size) for size in numbers("--subjects", subjects or ""))
     cohorts = tuple(cohort or synthetic_cohorts(out, sizes, progress))
     outcome = run(out, TradeoffRequest(cohorts, grid, config, tuple(override or ())), processes, progress)
     if as_json:
@@ -136,10 +141,3 @@ def privacy_sweep(
     for line in (tradeoff_caption(outcome.rows, outcome.text), *verdicts(outcome.rows, outcome.text)):
         console.print(line, markup=False, highlight=False)
     print(f"Tables and figures: {out}")
-
-
-def _numbers(option: str, text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in text.split(",") if part.strip())
-    except ValueError as error:
-        raise InputError(f"{option}: expected numbers separated by commas, found {text!r}") from error

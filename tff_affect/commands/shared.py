@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from tff_affect.errors import InputError
+
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the table as JSON.")]
 Out = Annotated[Path, typer.Argument(help="The folder to write; it must be new or empty.")]
@@ -16,6 +18,18 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existin
 Processes = Annotated[
     int, typer.Option("--processes", min=0, help="Runs carried out side by side; 0 is one for each core.")
 ]
+
+
+def numbers(option: str, text: str) -> tuple[float, ...]:
+    """The numbers of an option, separated by commas.
+
+    Raises:
+        InputError: For anything else.
+    """
+    try:
+        return tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise InputError(f"{option}: expected numbers separated by commas, found {text!r}") from error
 
 
 def print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:

@@ -125,9 +125,7 @@ class LocalRound:
         training = self._training
         return self.train_on(start, self._staged.training_batches(key, training.local_epochs, training.shuffle))
 
-    def train_on(
-        self, start: list[tf.Tensor], batches: TrainingBatches
-    ) -> tuple[list[tf.Tensor], Trained, tf.Tensor]:
+    def train_on(self, start: list[tf.Tensor], batches: TrainingBatches) -> tuple[list[tf.Tensor], Trained, tf.Tensor]:
         """`train` on windows that are given."""
         training, local = self._training, self._local
         begin, size = local.initial_optimizer(), training.batch_size

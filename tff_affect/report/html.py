@@ -17,6 +17,7 @@ from tff_affect.atomic import replace_text
 from tff_affect.config import METHODS
 from tff_affect.evaluation.per_client import seed_averages, summarise
 from tff_affect.report import plots, tables
+from tff_affect.report.audit import audit_section
 from tff_affect.report.page import inline, render
 from tff_affect.report.privacy import PRIVATE_METHODS
 from tff_affect.report.privacy_section import privacy_section
@@ -62,12 +63,17 @@ def write_report(study_folder: str | Path, facts: CohortFacts) -> Path:
         InputError: If there is no run with results, a file is unreadable, or the folder cannot be written to.
     """
     path = Path(study_folder) / REPORT
-    replace_text(path, render_report(open_study(study_folder), facts))
+    replace_text(path, render_report(open_study(study_folder), facts, audit_section(study_folder)))
     return path
 
 
-def render_report(study: Study, facts: CohortFacts) -> str:
+def render_report(study: Study, facts: CohortFacts, audit: Mapping[str, Any] | None = None) -> str:
     """The report of a study as one HTML document.
+
+    Args:
+        study: The study.
+        facts: What to say of the cohort.
+        audit: As `tff_affect.report.audit.audit_section` gives it; None where the study was not audited.
 
     Raises:
         InputError: If a table of predictions is unreadable.
@@ -79,6 +85,7 @@ def render_report(study: Study, facts: CohortFacts) -> str:
         dimensions=study.dimensions,
         headline=_headline(records, _protocol(study)),
         privacy=privacy_section(study),
+        audit=audit,
         limits=_limits(study),
         figures=_figures(study, facts),
         clients=_client_table(study),

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from tff_affect.config import METHODS
-from tff_affect.errors import DivergedError
+from tff_affect.errors import DivergedError, InputError
 from tff_affect.run_folder import TUNING, read_json, write_json
 
 Trained = TypeVar("Trained")
@@ -111,6 +111,20 @@ class TuningRecord:
         found = read_json(self._file) if self._file.is_file() else []
         others = [other for other in found if (other["method"], other["model"]) != (method, model)]
         write_json(self._file, sorted([*others, entry], key=_order))
+
+    def chosen(self, method: str, setting: str) -> float | None:
+        """What the one model of a method chose; None where nothing was tuned.
+
+        Raises:
+            InputError: If the file was altered.
+        """
+        if not self._file.is_file():
+            return None
+        try:
+            entries = [e for e in read_json(self._file) if (e["method"], e["setting"]) == (method, setting)]
+            return float(entries[0]["chosen"]) if entries else None
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError("expected the record of tuning; do not edit it", file=self._file) from error
 
 
 def _order(entry: dict[str, Any]) -> tuple[int, str]:

@@ -19,6 +19,8 @@ from tff_affect.privacy.audit.finding import Finding
 from tff_affect.privacy.audit.intervals import subject_bootstrap
 
 _DRAWS = 9999
+_TRACES = 0.3
+"""Below this correlation, in words, nothing is rebuilt."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,8 @@ def _sentence(value: float, chance: float, p: float, duration: str, observer: st
     who = "the server" if observer == "server" else "whoever gets the model"
     beside = f"correlation {_two_digits(value)} (with other people's {_two_digits(chance)})"
     if p <= 0.05 and value > chance:
-        return f"from one person's update {who} rebuilds {duration} of their action units with {beside}"
+        verb = "rebuilds" if value >= _TRACES else "finds traces of"
+        return f"from one person's update {who} {verb} {duration} of their action units, {beside}"
     return (
         f"what {who} rebuilds from one person's update is no nearer to their {duration} of action units than to other "
         f"people's: {beside}; a better attacker may do better"

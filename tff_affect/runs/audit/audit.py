@@ -1,0 +1,100 @@
+"""The audit: every attack on what a run, or a cohort alone, shows, put next to what was claimed.
+
+Attacks on features need the cohort alone. Those on models, updates and guarantees need a run; shadow runs are trained
+with its own settings. The order is that of cost, so that an audit that is cut off has said something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from tff_affect.client_data import StagedCohort
+from tff_affect.cohort import Cohort
+from tff_affect.config import PRIVATE_FEDERATED
+from tff_affect.progress import Progress
+from tff_affect.runs.audit.audited import AuditedRun
+from tff_affect.runs.audit.claims import epsilon_step
+from tff_affect.runs.audit.exposure import Surface
+from tff_affect.runs.audit.folder import common_facts, depends_on, features_of, own_folder, write_result
+from tff_affect.runs.audit.membership import SHADOWS, MembershipAttack
+from tff_affect.runs.audit.model_exposure import ModelSurfaces
+from tff_affect.runs.audit.rebuilding import inversion_steps
+from tff_affect.runs.audit.recognition import recognition_steps
+from tff_affect.runs.audit.result import AuditResult
+from tff_affect.runs.audit.settings import AuditConfig
+from tff_affect.runs.audit.steps import Step, carry_out
+from tff_affect.runs.learners import SOLVED
+
+
+def audit_cohort(cohort: Cohort, folder: Path, config: AuditConfig, progress: Progress) -> AuditResult:
+    """Attacks what a cohort's features alone give away.
+
+    Args:
+        cohort: The cohort.
+        folder: Where results go; what an earlier audit left there is used.
+        config: What to do; attacks that need a run are not carried out.
+        progress: Shows how far it is.
+
+    Raises:
+        InputError: If the folder holds something else, or another process works on it.
+    """
+    facts = common_facts(cohort, config)
+    with own_folder(folder):
+        steps = list(_recognition(features_of(cohort, config).surfaces(), cohort, config))
+        return write_result(folder, facts, carry_out(steps, folder, depends_on(config, cohort), progress))
+
+
+def audit_run(
+    run: AuditedRun, folder: Path, config: AuditConfig, progress: Progress, processes: int = 1
+) -> AuditResult:
+    """Attacks what a run gives away: its features, its models, its clients' updates and its guarantee.
+
+    Args:
+        run: The run.
+        folder: Where results and shadow runs go; what an earlier audit left there is used.
+        config: What to do.
+        progress: Shows how far it is.
+        processes: Shadow runs trained side by side; 0 is one for each core.
+
+    Raises:
+        InputError: If the folder holds something else, or another process works on it.
+    """
+    split, methods = run.split, tuple(attacked_methods(run))
+    facts = replace(
+        common_facts(run.cohort, config), run=run.name, seed=config.seed, train=len(split.train), test=len(split.test),
+        methods=methods, shadows=config.shadows if "membership" in config.attacks else 0,
+    )  # fmt: skip
+    with own_folder(folder):
+        depends = depends_on(config, run.cohort) | {"run": run.fingerprint}
+        with run.staged() as staged:
+            found = carry_out(list(_run_steps(run, staged, config)), folder, depends, progress)
+            if "membership" in config.attacks:
+                attack = MembershipAttack(run, staged, folder / SHADOWS, config.shadows, config.seed)
+                attack.train(processes, progress)
+                found = found.joined(carry_out(list(attack.steps()), folder, depends, progress))
+        return write_result(folder, facts, found)
+
+
+def attacked_methods(run: AuditedRun) -> list[str]:
+    """Methods whose model and updates are attacked: those trained by rounds, from steps of gradient descent."""
+    if run.config.model.name in SOLVED:
+        return []
+    return [method for method in run.methods if method in ("federated", PRIVATE_FEDERATED)]
+
+
+def _run_steps(run: AuditedRun, staged: StagedCohort, config: AuditConfig) -> Iterator[Step]:
+    features = features_of(run.cohort, config)
+    yield from _recognition(features.surfaces(), run.cohort, config)
+    for method in attacked_methods(run):
+        shown = ModelSurfaces(run, method, staged, features, config.most_people)
+        yield from _recognition((*shown.outputs(), *shown.updates()), run.cohort, config)
+        if "inversion" in config.attacks:
+            yield from inversion_steps(run, method, staged, config.victims, config.seed)
+    if "epsilon" in config.attacks and PRIVATE_FEDERATED in run.methods:
+        yield epsilon_step(run, staged, config.seed)
+
+
+def _recognition(surfaces: Iterable[Surface], cohort: Cohort, config: AuditConfig) -> Iterator[Step]:
+    return recognition_steps(surfaces, cohort, config.attacks, config.seed)

@@ -1,0 +1,79 @@
+"""Guarantees against canaries: of one run, or of the runs of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from tff_affect.client_data import StagedCohort
+from tff_affect.config import PRIVATE_FEDERATED
+from tff_affect.errors import InputError
+from tff_affect.learning.runtime import local_runtime
+from tff_affect.learning.sampling import derived_seed
+from tff_affect.privacy.audit.finding import Finding
+from tff_affect.progress import Progress
+from tff_affect.runs.audit.audited import AuditedRun
+from tff_affect.runs.audit.claim import read_claim
+from tff_affect.runs.audit.epsilon import attack_claim
+from tff_affect.runs.audit.folder import common_facts, depends_on, own_folder, write_result
+from tff_affect.runs.audit.result import AuditResult
+from tff_affect.runs.audit.settings import AuditConfig
+from tff_affect.runs.audit.steps import Step, carry_out
+
+
+def epsilon_step(run: AuditedRun, staged: StagedCohort, seed: int) -> Step:
+    """What the run claims, against what canaries measure of its mechanism."""
+    return Step("epsilon", "epsilon, canaries", partial(_attacked, run, staged, seed))
+
+
+def _attacked(run: AuditedRun, staged: StagedCohort | None, seed: int) -> Sequence[Finding]:
+    windows = staged if run.config.privacy.level == "window" else None
+    with local_runtime():
+        return [attack_claim(read_claim(run.folder, run.config, run.seed, windows), seed)]
+
+
+def audit_claims(points: Sequence[Path], folder: Path, config: AuditConfig, progress: Progress) -> AuditResult:
+    """Checks the guarantees of runs of a sweep, each at the level of one; nothing else is attacked.
+
+    Args:
+        points: Folders of the sweep's studies, of one run each.
+        folder: Where results go; what an earlier audit left there is used.
+        config: How many runs, and the seed.
+        progress: Shows how far it is.
+
+    Raises:
+        InputError: If no run is private, or the folder holds something else.
+    """
+    private = [run for point in points if PRIVATE_FEDERATED in (run := AuditedRun.open(point)).methods]
+    if not private:
+        raise InputError("expected a sweep with a private run, found none")
+    rng = np.random.default_rng(derived_seed(config.seed, "runs"))
+    chosen = sorted(rng.choice(len(private), min(config.most_runs, len(private)), replace=False))
+    runs = [private[number] for number in chosen]
+    cohorts = {run.cohort.path: run.cohort for run in runs}
+    facts = replace(
+        common_facts(runs[0].cohort, config),
+        cohort=", ".join(dict.fromkeys(cohort.manifest.name for cohort in cohorts.values())),
+        synthetic=any(cohort.manifest.synthetic for cohort in cohorts.values()),
+        run=f"{len(runs)} of {len(private)} private runs of a sweep",
+        methods=(PRIVATE_FEDERATED,),
+    )
+    with own_folder(folder):
+        steps = [_step(run, config.seed) for run in runs]
+        return write_result(folder, facts, carry_out(steps, folder, depends_on(config, runs[0].cohort), progress))
+
+
+def _step(run: AuditedRun, seed: int) -> Step:
+    def work() -> Sequence[Finding]:
+        if run.config.privacy.level != "window":
+            found = _attacked(run, None, seed)
+        else:
+            with run.staged() as staged:
+                found = _attacked(run, staged, seed)
+        return [replace(finding, target=f"{finding.target} of {run.name}") for finding in found]
+
+    return Step(f"epsilon_{run.name}", f"epsilon of {run.name}", work, {"run": run.fingerprint})

@@ -1,0 +1,115 @@
+"""What is shown of people, as samples that an attacker may learn from and then has to name: windows of features.
+
+Whoever is known by one part of a recording, or by one session, is looked for in a later one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tff_affect.cohort import Cohort
+from tff_affect.learning.sampling import derived_seed
+from tff_affect.privacy.audit.exposed import Exposed, expose
+from tff_affect.privacy.identity_windows import Session
+
+PERSON = "person"
+"""Group attribute that tells whose sessions belong together; without it each subject is a person of one session."""
+
+
+@dataclass(frozen=True)
+class Surface:
+    """One thing that an observer gets.
+
+    Attributes:
+        key: Short, for file names.
+        target: What it is, in words.
+        method: Row of the results table; empty for features.
+        observer: Key of ``OBSERVERS``.
+        sees: A single sample, in words.
+        exposed: Makes what is exposed.
+    """
+
+    key: str
+    target: str
+    method: str
+    observer: str
+    sees: str
+    exposed: Callable[[], Exposed]
+
+
+def sessions_of(cohort: Cohort, subjects: Sequence[str]) -> dict[str, list[str]]:
+    """Person -> subjects that are this person's sessions, in the cohort's order."""
+    found: dict[str, list[str]] = {}
+    for subject in subjects:
+        found.setdefault(cohort.entry(subject).groups.get(PERSON, subject), []).append(subject)
+    return found
+
+
+def drawn(cohort: Cohort, subjects: Sequence[str], most: int, seed: int) -> list[str]:
+    """Subjects of at most so many persons, drawn by the seed; in the cohort's order."""
+    people = sessions_of(cohort, subjects)
+    if len(people) <= most:
+        return list(subjects)
+    chosen = np.random.default_rng(derived_seed(seed, "people")).choice(len(people), most, replace=False)
+    kept = {subject for number in chosen for subject in list(people.values())[number]}
+    return [subject for subject in subjects if subject in kept]
+
+
+@dataclass(frozen=True)
+class FeatureSurfaces:
+    """What the cohort itself shows.
+
+    Attributes:
+        cohort: The cohort.
+        subjects: Who is attacked.
+        seconds: Length of a window; sequences of steps take each step as a window.
+    """
+
+    cohort: Cohort
+    subjects: Sequence[str]
+    seconds: float
+
+    @property
+    def frames(self) -> int:
+        """Frames of a window."""
+        if self.cohort.manifest.time_unit == "step":
+            return 1
+        return max(1, round(self.seconds * self.cohort.manifest.frame_rate))
+
+    @property
+    def span(self) -> str:
+        """A window, in words."""
+        if self.frames == 1:
+            return "one step"
+        return f"{self.frames / self.cohort.manifest.frame_rate:.3g} seconds"
+
+    def surfaces(self) -> Iterator[Surface]:
+        """The features as they are, and standardised by each subject's own mean and deviation."""
+        standardised = self.standardised
+        yield Surface("features", "action units", "", "data", f"{self.span} of action units", self.plain)
+        target = "action units standardised per subject"
+        yield Surface("standardised", target, "", "data", f"{self.span} of standardised action units", standardised)
+
+    def plain(self) -> Exposed:
+        """The features as the cohort holds them."""
+        return self._exposed(self._table)
+
+    def standardised(self) -> Exposed:
+        """The features by mean and deviation of each session."""
+        return self._exposed(lambda subject: self._table(subject).standardised())
+
+    def of_series(self, series: Mapping[str, np.ndarray], frames_of_a_value: int = 1) -> Exposed:
+        """Windows of ``[values, channel]`` of each subject, with a value for each so many frames."""
+        length = max(1, self.frames // frames_of_a_value)
+        return self._exposed(lambda subject: Session.of_array(series[subject], length))
+
+    def _exposed(self, session: Callable[[str], Session]) -> Exposed:
+        people = sessions_of(self.cohort, self.subjects)
+        return expose({person: [session(subject) for subject in own] for person, own in people.items()})
+
+    def _table(self, subject: str) -> Session:
+        manifest = self.cohort.manifest
+        return Session.of_table(self.cohort.load(subject), manifest.frame_rate, self.frames, manifest.time_unit)

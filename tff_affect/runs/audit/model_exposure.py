@@ -1,0 +1,144 @@
+"""What a method's model, and the rounds that made it, show of people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import tensorflow as tf
+
+from tff_affect.client_data import StagedCohort, average_windows
+from tff_affect.learning.sampling import derived_seed
+from tff_affect.models.network import Network
+from tff_affect.models.registry import Weights
+from tff_affect.privacy.audit.exposed import Exposed, gather
+from tff_affect.privacy.audit.samples import Samples
+from tff_affect.runs.audit.audited import AuditedRun
+from tff_affect.runs.audit.client_updates import ClientUpdates, UpdateSettings, Windows
+from tff_affect.runs.audit.exposure import FeatureSurfaces, Surface, drawn, sessions_of
+
+_ENROLLED, _PROBED = 8, 4
+_SHARE = 0.7
+
+
+@dataclass(frozen=True)
+class ModelSurfaces:
+    """What one method shows.
+
+    Attributes:
+        run: The run.
+        method: Row of the results table.
+        staged: The clients' sequences.
+        features: Whose windows, and how long.
+        most: People at most whose updates are attacked.
+    """
+
+    run: AuditedRun
+    method: str
+    staged: StagedCohort
+    features: FeatureSurfaces
+    most: int
+
+    def outputs(self) -> Iterator[Surface]:
+        """Hidden states and predictions of the final model."""
+        name, span = self.method, self.features.span
+        for key, what, build in (
+            ("states", "hidden states", self._states),
+            ("predictions", "predictions", self._predictions),
+        ):
+            yield Surface(f"{key}-{name}", f'{what} of "{name}"', name, "outputs", f"{span} of {what}", build)
+
+    def updates(self) -> Iterator[Surface]:
+        """Updates of single clients in the first round, and from the final model; none where nobody sees them."""
+        settings = UpdateSettings(self.run.trained_as(self.method), self.method)
+        if not settings.are_seen:
+            return
+        name, maker = self.method, ClientUpdates(self.staged, settings)
+        starts = [("last", "from the final model", self.run.weights(name))]
+        # All methods start from the same weights: updates that nothing protects are then those of plain training.
+        if name == "federated" or settings.private_level or "federated" not in self.run.methods:
+            starts.insert(0, ("first", "in the first round", self.run.first_weights(self.staged)))
+        for key, when, start in starts:
+            yield Surface(
+                f"updates-{key}-{name}", f'updates {when}, "{name}"', name, "server", f"a client's update {when}",
+                partial(self._exposed_updates, maker, start),
+            )  # fmt: skip
+
+    def _states(self) -> Exposed:
+        forward = self._forward(Network.states)
+
+        def states(subject: str) -> np.ndarray:
+            features, _, starts = self.staged.windows(subject)
+            frames = tf.shape(self.staged.sequence(subject))[0]
+            return np.asarray(average_windows(forward(features), starts, frames))
+
+        return self.features.of_series({subject: states(subject) for subject in self.features.subjects})
+
+    def _predictions(self) -> Exposed:
+        forward, data = self._forward(Network.predict), self.staged.data
+
+        def predicted(subject: str) -> np.ndarray:
+            features, _, starts = self.staged.windows(subject)
+            frames = len(self.staged.gold(subject))
+            return np.asarray(self.staged.to_frames(forward(features), starts, frames))
+
+        series = {subject: predicted(subject) for subject in self.features.subjects}
+        return self.features.of_series(series, data.hop if data.target == "window" else 1)
+
+    def _forward(self, what: Callable[[Network, list[tf.Tensor], tf.Tensor], tf.Tensor]) -> Callable:
+        network = Network(self.run.config.model, self.staged.shape)
+        signature = [network.weight_specs, self.staged.window_spec[0]]
+        return partial(
+            tf.function(partial(what, network), signature, autograph=False),
+            [tf.constant(w, tf.float32) for w in self.run.weights(self.method)],
+        )
+
+    def _exposed_updates(self, maker: ClientUpdates, start: Weights) -> Exposed:
+        cohort = self.run.cohort
+        senders = drawn(cohort, self.run.split.train, self.most, self.run.seed)
+        return gather({p: self._of_person(maker, start, p, s) for p, s in sessions_of(cohort, senders).items()})
+
+    def _of_person(
+        self, maker: ClientUpdates, start: Weights, person: str, sessions: Sequence[str]
+    ) -> tuple[Samples, Samples]:
+        """Updates made of draws from the windows of each part: as if the person had sent several."""
+        enrolment, probe = self._parts([self.staged.training_windows(session) for session in sessions])
+        return (
+            self._samples(maker, start, enrolment, _ENROLLED, f"{person} enrolment"),
+            self._samples(maker, start, probe, _PROBED, f"{person} probe"),
+        )
+
+    def _parts(self, sessions: Sequence[Windows]) -> tuple[Windows, Windows]:
+        if len(sessions) > 1:
+            features, labels = (tf.concat(parts, axis=0) for parts in zip(*sessions[:-1], strict=True))
+            return (features, labels), sessions[-1]
+        ((features, labels),) = sessions
+        first, last = first_and_last(len(features), self.staged.data.window, self.staged.data.hop)
+        return (features[:first], labels[:first]), (features[last:], labels[last:])
+
+    def _samples(self, maker: ClientUpdates, start: Weights, windows: Windows, draws: int, purpose: str) -> Samples:
+        count = len(windows[0])
+        size, found = math.ceil(_SHARE * count), []
+        for number in range(draws if count else 0):
+            seed = derived_seed(self.run.seed, "audited update", purpose, number)
+            rows = np.sort(np.random.default_rng(seed).choice(count, size, replace=False))
+            taken = tf.gather(windows[0], rows), tf.gather(windows[1], rows)
+            found.append(np.concatenate([u.ravel() for u in maker.update(start, taken, seed)]))
+        width = sum(w.size for w in start)
+        return Samples(np.array(found, np.float64).reshape(len(found), width))
+
+
+def first_and_last(windows: int, window: int, hop: int) -> tuple[int, int]:
+    """Where the first 60 % of windows end and the last 30 % begin, with no frame in both.
+
+    Args:
+        windows: How many there are.
+        window: Frames of each.
+        hop: Frames from one to the next.
+    """
+    first = 6 * windows // 10
+    apart = first - 1 + -(-window // hop)
+    return first, min(windows, max(windows - 3 * windows // 10, apart))
