@@ -31,7 +31,9 @@ from tff_affect.splits import make_splits
 
 SETTINGS = "privacy_audit.yaml"
 TABLE = "protections.csv"
+UNPROTECTED, FIRST_ROUND = "plain", "in the first round"
 STUDIES, AUDITS, COHORT_FOLDER = "studies", "audits", "cohort"
+COMPARED = ("re-identification", "attribute", "inversion", "epsilon", "membership")
 _LEVELS = 3
 
 
@@ -80,8 +82,8 @@ def protections(base: StudyConfig, request: ProtectionsRequest) -> list[Protecti
     """The protections, the weakest first."""
     plain = replace(base, methods=["centralised", "federated"], privacy=PrivacyConfig())
     found = [
-        Protection("none: one trainer has all features", "plain", "centralised", plain),
-        Protection("federated", "plain", "federated", plain),
+        Protection("none: one trainer has all features", UNPROTECTED, "centralised", plain),
+        Protection("federated", UNPROTECTED, "federated", plain),
     ]
     noises = sorted(request.noise_multipliers)
     private = [("user", noise) for noise in noises] + [("window", noises[1])]
@@ -151,9 +153,9 @@ def compare_protections(folder: Path, request: ProtectionsRequest, progress: Pro
     audits = {}
     for study in studies:
         progress.say(f"attacking {study.name}")
-        audits[study.name] = audit_run(
-            AuditedRun.open(study), folder / AUDITS / study.name, request.audit, progress, processes
-        )
+        config = replace(request.audit, features=study.name == UNPROTECTED)
+        place = folder / AUDITS / study.name
+        audits[study.name] = audit_run(AuditedRun.open(study), place, config, progress, processes)
     rows = [_row(p, folder / STUDIES / p.study, audits) for p in compared]
     table = pd.DataFrame(rows).assign(cohort=cohort.manifest.name, synthetic=cohort.manifest.synthetic)
     replace_text(folder / TABLE, table.to_csv(index=False))
@@ -166,24 +168,33 @@ def _row(protection: Protection, study: Path, audits: dict[str, AuditResult]) ->
     results = client_means(read_study(study))
     scores = results[(results["method"] == protection.method) & (results["kind"] == "measured")]
     row: dict[str, Any] = {"protection": protection.name, "method": protection.method, "ccc": scores["ccc"].mean()}
-    for name, finding in _measures(protection, findings):
+    for name, finding in _measures(protection, audits):
         row |= {name: finding.value, f"{name}_chance": finding.chance, f"{name}_p": finding.p}
     for finding in _of(findings, "epsilon", protection.method):
         row |= {"epsilon": finding.details["claimed"], "epsilon_measured": finding.value, "refuted": finding.refuted}
     return row
 
 
-def _measures(protection: Protection, findings: Sequence[Finding]) -> Iterator[tuple[str, Finding]]:
-    """The strongest finding of each attack, on what this protection leaves to whom it concerns."""
-    pooled = protection.method == "centralised"
-    method, observer = ("", "data") if pooled else (protection.method, "server")
+def _measures(protection: Protection, audits: dict[str, AuditResult]) -> Iterator[tuple[str, Finding]]:
+    """What attacks find in what the server gets: features, or updates of the first round; and membership.
+
+    Central privacy leaves updates as they are: those of the first round are plain training's.
+    """
+    from tff_affect.runs.audit.client_updates import UpdateSettings
+
+    findings, method, seen = audits[protection.study].findings, protection.method, FIRST_ROUND
+    if method == "centralised":
+        method, seen = "", "action units"
+    elif not UpdateSettings(protection.config, method).private_level:
+        findings, method = audits[UNPROTECTED].findings, "federated"
     for attack, name in (("re-identification", "recognised"), ("attribute", "attribute"), ("inversion", "rebuilt")):
-        seen = [f for f in _of(findings, attack, method) if f.observer == observer]
-        if seen:
-            yield name, max(seen, key=lambda finding: finding.advantage)
-    found = [f for f in _of(findings, "membership", protection.method) if f.target.startswith("training")]
-    for finding in found:
-        yield "member", finding
+        # Not those of other views, such as standardised features.
+        found = [f for f in _of(findings, attack, method) if seen in f.target and "standardised" not in f.target]
+        if found:
+            yield name, max(found, key=lambda finding: finding.advantage)
+    for finding in _of(audits[protection.study].findings, "membership", protection.method):
+        if finding.target.startswith("training"):
+            yield "member", finding
 
 
 def _of(findings: Sequence[Finding], attack: str, method: str) -> list[Finding]:

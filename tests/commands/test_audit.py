@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,9 +17,10 @@ from conftest import Said
 
 from data_prep.synthetic_model import SyntheticConfig
 from experiments import protections
-from experiments.protections import ProtectionsRequest
+from experiments.protections import COMPARED, ProtectionsRequest
 from tff_affect.cohort import Cohort
 from tff_affect.privacy.audit.finding import Finding
+from tff_affect.progress import Progress
 from tff_affect.runs.audit.settings import AuditConfig
 
 SMALL = SyntheticConfig(subjects=8, seconds=20, frame_rate=2.5, action_units=("AU06", "AU12"))
@@ -70,7 +71,7 @@ def test_without_a_cohort_it_is_the_synthetic_one(
     out = tmp_path / "new" / "out"
     code, said, _ = call(out, "--quiet")
     assert code == 0
-    request = ProtectionsRequest(out / "cohort", (0.5, 2.0, 8.0), 0.3, AuditConfig(shadows=16))
+    request = ProtectionsRequest(out / "cohort", (0.5, 2.0, 8.0), 0.3, AuditConfig(COMPARED, shadows=16))
     assert comparison.asked == (out, request, 0)
     assert len(Cohort.open(out / "cohort").subjects) == 8
     lines = said.splitlines()
@@ -107,7 +108,11 @@ def test_options_are_handed_on(
     )  # fmt: skip
     assert code == 0
     expected = ProtectionsRequest(
-        small_cohort.path, (1.0, 3.0, 9.0), 0.7, AuditConfig(shadows=8), ("training.rounds=3", "model.units=5")
+        small_cohort.path,
+        (1.0, 3.0, 9.0),
+        0.7,
+        AuditConfig(COMPARED, shadows=8),
+        ("training.rounds=3", "model.units=5"),
     )
     assert comparison.asked == (tmp_path / "out", expected, 2)
     assert list(tmp_path.iterdir()) == []
@@ -177,28 +182,34 @@ def finding(attack: str, target: str, method: str, observer: str, value: float, 
 def test_a_comparison_writes_table_page_and_figure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Training and attacks are stood in for; what is made of them is not."""
     monkeypatch.setattr(protections, "DEMO_COHORT", SMALL)
-    findings = (
+    plain = (
         finding("re-identification", "action units", "", "data", 0.875),
-        finding("re-identification", "updates", "federated", "server", 0.625),
-        finding("re-identification", "updates", "federated + DP", "server", 0.5625),
+        finding("re-identification", "standardised action units", "", "data", 1.0),
+        finding("re-identification", 'updates in the first round, "federated"', "federated", "server", 0.625),
+        finding("re-identification", 'updates from the final model, "federated"', "federated", "server", 1.0),
         finding("membership", 'training of "federated"', "federated", "model", 0.6875),
-        finding("epsilon", "mechanism", "federated + DP", "model", 2.5, best=float("inf"), details={"claimed": 3.25}),
+    )
+    private = (
+        finding(
+            "re-identification", 'updates in the first round, "federated + DP"', "federated + DP", "server", 0.5625
+        ),
+        finding("epsilon", "mechanism", "federated + DP", "model", 2.5, best=math.inf, details={"claimed": 3.25}),
     )
     scores = pd.DataFrame(
         [(method, "measured", 0.5) for method in ("centralised", "federated", "federated + DP")],
         columns=["method", "kind", "ccc"],
     )
-    audit = SimpleNamespace(audit_run=lambda *_: SimpleNamespace(findings=findings))
-    monkeypatch.setitem(sys.modules, "tff_affect.runs.audit.audit", audit)
-    monkeypatch.setitem(
-        sys.modules, "tff_affect.runs.audit.audited", SimpleNamespace(AuditedRun=SimpleNamespace(open=Path))
-    )
-    monkeypatch.setitem(sys.modules, "tff_affect.runs.study", SimpleNamespace(run_studies=lambda *_, **__: None))
+    heavy: dict[str, Callable[..., Any]] = {
+        "audit.audit.audit_run": lambda run, *_: SimpleNamespace(findings=plain if run.name == "plain" else private),
+        "audit.audited.AuditedRun.open": Path,
+        "study.run_studies": lambda *_, **__: None,
+    }
+    for name, instead in heavy.items():
+        monkeypatch.setattr(f"tff_affect.runs.{name}", instead)
     monkeypatch.setattr(protections, "read_study", lambda study: study)
     monkeypatch.setattr(protections, "client_means", lambda _: scores)
-    progress = SimpleNamespace(say=lambda _: None)
-    cohort = protections.demo_cohort(tmp_path, progress)
-    table = protections.compare_protections(tmp_path, ProtectionsRequest(cohort), progress, 1)
+    cohort = protections.demo_cohort(tmp_path, Progress())
+    table = protections.compare_protections(tmp_path, ProtectionsRequest(cohort), Progress(), 1)
     names = {f"protections.{ending}" for ending in ("csv", "md", "svg", "png")}
     assert {file.name for file in tmp_path.iterdir() if file.is_file()} == names
     assert pd.read_csv(tmp_path / "protections.csv")["protection"].tolist() == table["protection"].tolist()
@@ -206,7 +217,8 @@ def test_a_comparison_writes_table_page_and_figure(monkeypatch: pytest.MonkeyPat
     for line in (
         "| none: one trainer has all features | 0.875 (0.500) | - | - | - |",
         "| federated | 0.625 (0.500) | - | - | 0.688 (0.500) |",
-        "| federated + DP for subjects, noise 0.5 | 0.562 (0.500) | - | - | - |",
+        "| federated + DP for subjects, noise 0.5 | 0.625 (0.500) | - | - | - |",
+        "| federated + DP for windows, noise 2 | 0.562 (0.500) | - | - | - |",
         "| federated + DP for subjects, noise 8 | server: updates | 0.500 | 3.25 (subject) | 2.5 | not refuted |",
         "| federated + DP for windows, noise 2 | server: updates | 0.500 | 3.25 (window) | 2.5 | not refuted |",
     ):

@@ -85,6 +85,7 @@ def privacy_compare(
     """
     from experiments.protections import (
         COHORT_FOLDER,
+        COMPARED,
         ProtectionsRequest,
         check_comparison,
         compare_protections,
@@ -95,7 +96,7 @@ def privacy_compare(
     from tff_affect.runs.audit.settings import AuditConfig
 
     progress, noises = make_progress(quiet), numbers("--noise-multiplier", noise_multiplier)
-    place, audit = cohort or out / COHORT_FOLDER, AuditConfig(shadows=shadows)
+    place, audit = cohort or out / COHORT_FOLDER, AuditConfig(COMPARED, shadows=shadows)
     request = ProtectionsRequest(place, noises, clip, audit, tuple(override or ()))
     check_comparison(out, request)
     if cohort is None:

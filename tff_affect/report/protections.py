@@ -202,9 +202,9 @@ def _attacks_caption(rows: Sequence[Row]) -> str:
     parts = [f"In brackets: what guessing gives. {measures[:1].upper()}{measures[1:]}."] if tried else []
     if any(name in _RECEIVED for name in tried):
         parts.append(
-            "All but member attack what is handed over: all features to one trainer, each client's update to the "
-            "server. Noise that the server adds hides nothing from it, only from those who get the model; noise for "
-            "windows is in the update itself."
+            "All but member attack what is handed over: all features to one trainer, each client's update of the first "
+            "round to the server. Noise that the server adds hides nothing from it, only from those who get the model; "
+            "noise for windows is in the update itself. Protections with the same updates share their numbers."
         )
     readings = [reading for row in rows for name in ATTACKS if (reading := Reading.of(row, name)).attacked]
     if any(not reading.beats_chance for reading in readings):
@@ -212,24 +212,22 @@ def _attacks_caption(rows: Sequence[Row]) -> str:
             f"{MARK}: not shown (p above {SIGNIFICANT:g}, or not tested): {VERDICTS[NOT_SHOWN]}. What is lower than "
             "another protection's number is not thereby known to leak less."
         )
-    if len(_texts(rows)) > len(readings):
+    if len(readings) < len(rows) * len(ATTACKS):
         parts.append(f"{ABSENT}: not attacked, of which nothing is known.")
-    return _captioned(rows, [*parts, _counted(readings)])
+    return _captioned(rows, [*parts, _counted(rows)])
 
 
-def _texts(rows: Sequence[Row]) -> list[str]:
-    return [Reading.of(row, name).text for row in rows for name in ATTACKS]
-
-
-def _counted(readings: Sequence[Reading]) -> str:
-    """Whoever attacks often finds something by luck."""
-    tested = [reading.p for reading in readings if not math.isnan(reading.p)]
+def _counted(rows: Sequence[Row]) -> str:
+    """Whoever attacks often finds something by luck; numbers that protections share are one test."""
+    found = {(name, Reading.of(row, name)) for row in rows for name in _RECEIVED}
+    readings = [*(reading for _, reading in found), *(Reading.of(row, "member") for row in rows)]
+    tested = [reading for reading in readings if reading.attacked and not math.isnan(reading.p)]
     if not tested:
         return "Nothing was tested."
-    passed = sum(reading.beats_chance for reading in readings)
+    passed, corrected = sum(each.beats_chance for each in tested), holm_rejected(each.p for each in tested)
     return (
-        f"{passed} of {counted(len(tested), 'tested number')} beat chance, {holm_rejected(tested)} also when corrected "
-        "for all of them (Holm). p counts the attackers tried, and not that of several targets the strongest is shown."
+        f"{passed} of {counted(len(tested), 'test')} beat chance, {corrected} also when corrected for all of them "
+        "(Holm). p counts the attackers tried, and not that of several targets the strongest is shown."
     )
 
 

@@ -86,7 +86,8 @@ def attacked_methods(run: AuditedRun) -> list[str]:
 
 def _run_steps(run: AuditedRun, staged: StagedCohort, config: AuditConfig) -> Iterator[Step]:
     features = features_of(run.cohort, config)
-    yield from _recognition(features.surfaces(), run.cohort, config)
+    if config.features:
+        yield from _recognition(features.surfaces(), run.cohort, config)
     for method in attacked_methods(run):
         shown = ModelSurfaces(run, method, staged, features, config.most_people)
         yield from _recognition((*shown.outputs(), *shown.updates()), run.cohort, config)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,12 +49,15 @@ class AuditedRun:
     others: tuple[Path, ...] = ()
 
     @classmethod
-    def open(cls, study: Path, cohort: Path | None = None) -> AuditedRun:
+    def open(
+        cls, study: Path, cohort: Path | None = None, open_cohort: Callable[[str], Cohort] = Cohort.open
+    ) -> AuditedRun:
         """The first run of a study.
 
         Args:
             study: The folder of a study, or of one of its runs.
             cohort: Where its cohort lies now; where it lay by default.
+            open_cohort: Opens the cohort; several runs may share one.
 
         Raises:
             InputError: If there is no finished run, or the cohort is gone or another one.
@@ -64,7 +67,7 @@ class AuditedRun:
         if home is None:
             raise InputError(f"expected {CONFIG} beside the run; audit a folder that 'train' wrote", file=folder)
         config = load_config(home / CONFIG, cohort=cohort)
-        found = Cohort.open(config.data.cohort)
+        found = open_cohort(config.data.cohort)
         _require_same(found, home / STUDY)
         if (folder / DELAY).is_file():
             delay = float(read_json(folder / DELAY)["delay"])

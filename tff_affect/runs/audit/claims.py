@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 
 from tff_affect.client_data import StagedCohort
+from tff_affect.cohort import Cohort
 from tff_affect.config import PRIVATE_FEDERATED
 from tff_affect.errors import InputError
 from tff_affect.learning.runtime import local_runtime
 from tff_affect.learning.sampling import derived_seed
 from tff_affect.privacy.audit.finding import Finding
 from tff_affect.progress import Progress
+from tff_affect.run_folder import file_name
 from tff_affect.runs.audit.audited import AuditedRun
 from tff_affect.runs.audit.claim import read_claim
 from tff_affect.runs.audit.epsilon import attack_claim
@@ -48,12 +50,13 @@ def audit_claims(points: Sequence[Path], folder: Path, config: AuditConfig, prog
     Raises:
         InputError: If no run is private, or the folder holds something else.
     """
-    private = [run for point in points if PRIVATE_FEDERATED in (run := AuditedRun.open(point)).methods]
+    private = [point for point in points if (point / "weights" / f"{file_name(PRIVATE_FEDERATED)}.npz").is_file()]
     if not private:
         raise InputError("expected a sweep with a private run, found none")
     rng = np.random.default_rng(derived_seed(config.seed, "runs"))
     chosen = sorted(rng.choice(len(private), min(config.most_runs, len(private)), replace=False))
-    runs = [private[number] for number in chosen]
+    open_cohort = cache(Cohort.open)
+    runs = [AuditedRun.open(private[number], open_cohort=open_cohort) for number in chosen]
     cohorts = {run.cohort.path: run.cohort for run in runs}
     facts = replace(
         common_facts(runs[0].cohort, config),

@@ -17,7 +17,7 @@ from tff_affect.runs.audit.result import AuditFacts, AuditResult
 from tff_affect.runs.audit.settings import AuditConfig
 from tff_affect.runs.audit.steps import STEPS, Outcome
 
-_OF_SINGLE_STEPS = ("attacks", "shadows", "victims", "most_runs")
+_OF_SINGLE_STEPS = ("attacks", "shadows", "victims", "features", "most_runs")
 
 
 def features_of(cohort: Cohort, config: AuditConfig) -> FeatureSurfaces:

@@ -20,6 +20,7 @@ class AuditConfig:
         shadows: Shadow runs for membership inference, an even number.
         most_people: A larger cohort is represented by so many people, drawn by the seed.
         victims: People whose windows are rebuilt from an update.
+        features: Whether a run's features are attacked too; those of one cohort are the same in all of its runs.
         most_runs: Runs of a sweep whose claims are checked, drawn by the seed.
     """
 
@@ -29,6 +30,7 @@ class AuditConfig:
     shadows: int = 16
     most_people: int = 60
     victims: int = 4
+    features: bool = True
     most_runs: int = 20
 
     def __post_init__(self) -> None:
