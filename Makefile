@@ -15,7 +15,7 @@ demo: install  ## Run the embedded SYNTHETIC demonstration and write its report
 	$(BIN)/tff-affect demo
 
 test: install  ## Run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: install  ## Check style, formatting and types
 	$(BIN)/ruff check .

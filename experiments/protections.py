@@ -31,7 +31,7 @@ from tff_affect.splits import make_splits
 
 SETTINGS = "privacy_audit.yaml"
 TABLE = "protections.csv"
-UNPROTECTED, FIRST_ROUND = "plain", "in the first round"
+UNPROTECTED, FIRST_ROUND, UNSEEN = "plain", "in the first round", "no update is seen"
 STUDIES, AUDITS, COHORT_FOLDER = "studies", "audits", "cohort"
 COMPARED = ("re-identification", "attribute", "inversion", "epsilon", "membership")
 _LEVELS = 3
@@ -178,6 +178,8 @@ def _row(protection: Protection, study: Path, audits: dict[str, AuditResult]) ->
 def _measures(protection: Protection, audits: dict[str, AuditResult]) -> Iterator[tuple[str, Finding]]:
     """What attacks find in what the server gets: features, or updates of the first round; and membership.
 
+    Of several findings, as of several attributes, the strongest, with its p multiplied by their number (Bonferroni).
+
     Central privacy leaves updates as they are: those of the first round are plain training's.
     """
     from tff_affect.runs.audit.client_updates import UpdateSettings
@@ -185,13 +187,16 @@ def _measures(protection: Protection, audits: dict[str, AuditResult]) -> Iterato
     findings, method, seen = audits[protection.study].findings, protection.method, FIRST_ROUND
     if method == "centralised":
         method, seen = "", "action units"
-    elif not UpdateSettings(protection.config, method).private_level:
+    elif not (sent := UpdateSettings(protection.config, method)).are_seen:
+        method = UNSEEN
+    elif not sent.private_level:
         findings, method = audits[UNPROTECTED].findings, "federated"
     for attack, name in (("re-identification", "recognised"), ("attribute", "attribute"), ("inversion", "rebuilt")):
         # Not those of other views, such as standardised features.
         found = [f for f in _of(findings, attack, method) if seen in f.target and "standardised" not in f.target]
         if found:
-            yield name, max(found, key=lambda finding: finding.advantage)
+            best = max(found, key=lambda finding: finding.advantage)
+            yield name, best if best.p is None else replace(best, p=min(1.0, len(found) * best.p))
     for finding in _of(audits[protection.study].findings, "membership", protection.method):
         if finding.target.startswith("training"):
             yield "member", finding

@@ -227,7 +227,7 @@ def _counted(rows: Sequence[Row]) -> str:
     passed, corrected = sum(each.beats_chance for each in tested), holm_rejected(each.p for each in tested)
     return (
         f"{passed} of {counted(len(tested), 'test')} beat chance, {corrected} also when corrected for all of them "
-        "(Holm). p counts the attackers tried, and not that of several targets the strongest is shown."
+        "(Holm)."
     )
 
 

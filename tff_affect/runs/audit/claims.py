@@ -39,7 +39,7 @@ def _attacked(run: AuditedRun, staged: StagedCohort | None, seed: int) -> Sequen
 
 
 def audit_claims(points: Sequence[Path], folder: Path, config: AuditConfig, progress: Progress) -> AuditResult:
-    """Checks the guarantees of runs of a sweep, each at the level of one; nothing else is attacked.
+    """Checks the guarantees of runs of a sweep, each at 99 % and by noise of its own; nothing else is attacked.
 
     Args:
         points: Folders of the sweep's studies, of one run each.
@@ -61,12 +61,13 @@ def audit_claims(points: Sequence[Path], folder: Path, config: AuditConfig, prog
     facts = replace(
         common_facts(runs[0].cohort, config),
         cohort=", ".join(dict.fromkeys(cohort.manifest.name for cohort in cohorts.values())),
+        subjects=max(len(cohort.subjects) for cohort in cohorts.values()),
         synthetic=any(cohort.manifest.synthetic for cohort in cohorts.values()),
         run=f"{len(runs)} of {len(private)} private runs of a sweep",
         methods=(PRIVATE_FEDERATED,),
     )
     with own_folder(folder):
-        steps = [_step(run, config.seed) for run in runs]
+        steps = [_step(run, derived_seed(config.seed, "audited run", run.name)) for run in runs]
         return write_result(folder, facts, carry_out(steps, folder, depends_on(config, runs[0].cohort), progress))
 
 

@@ -39,6 +39,8 @@ class AuditConfig:
                 raise InputError(f"audit: expected attacks of {', '.join(ATTACKS)}, found {attack!r}")
         if not 0 < self.seconds < float("inf"):
             raise InputError(f"audit: expected windows above 0 seconds, found {self.seconds:g}")
+        if self.shadows % 2:
+            raise InputError(f"audit: expected an even number of shadow runs, found {self.shadows}")
         for name, least in (("seed", 0), ("shadows", 6), ("most_people", 2), ("victims", 1), ("most_runs", 1)):
             if getattr(self, name) < least:
                 raise InputError(f"audit: expected {name} of at least {least}, found {getattr(self, name)}")
