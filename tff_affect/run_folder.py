@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pyarrow as pa
@@ -116,6 +117,28 @@ class RunFolder:
 def file_name(method: str) -> str:
     """A method as it stands in names of files and folders: ``federated + DP`` as ``federated-dp``."""
     return method.replace(" + ", "-").lower()
+
+
+def read_weights(folder: Path, method: str) -> list[np.ndarray]:
+    """The final weights of a run's method, in Keras order.
+
+    Args:
+        folder: The run's.
+        method: Whose.
+
+    Raises:
+        InputError: If they are missing or damaged.
+    """
+    file = folder / "weights" / f"{file_name(method)}.npz"
+    try:
+        with open(file, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            return [stored[f"arr_{i}"] for i in range(len(stored.files))]
+    except FileNotFoundError as error:
+        raise InputError("the weights are missing; run the study to its end", file=file) from error
+    except (OSError, EOFError, ValueError, TypeError, KeyError, BadZipFile) as error:
+        raise InputError(
+            "expected weights as the study writes them; remove the run and start it again", file=file
+        ) from error
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from tff_affect.privacy.audit.attributes import (
     infer_attribute,
 )
 from tff_affect.privacy.audit.exposed import Exposed
+from tff_affect.privacy.audit.finding import Shown
 
 HALVES = {f"P{number}": "ab"[number % 2] for number in range(30)}
 
@@ -44,7 +45,7 @@ def test_a_planted_attribute_is_told_by_every_attacker(monkeypatch: pytest.Monke
     assert min(found.attackers.values()) > 0.8
     assert found.attackers[found.strongest] == 1.0
     assert found.p == pytest.approx(1 / 20)
-    finding = attribute_finding(found, "handedness", "units", "", "data", "ten seconds")
+    finding = attribute_finding(found, "handedness", Shown("units", "", "data", "ten seconds"))
     assert (finding.value, finding.chance, finding.target) == (1.0, 0.5, "handedness from units")
     assert "tells handedness (a, b) of 16 people" in finding.sentence
     assert json.loads(json.dumps(dict(finding.details), allow_nan=False))["groups"] == {"a": 8, "b": 8}

@@ -15,6 +15,7 @@ from tff_affect.errors import InputError
 from tff_affect.privacy.audit import attackers
 from tff_affect.privacy.audit.attackers import DISCRIMINANT, FOREST, LOGISTIC
 from tff_affect.privacy.audit.exposed import ANOTHER_SESSION, Exposed, expose
+from tff_affect.privacy.audit.finding import Shown
 from tff_affect.privacy.audit.reidentification import ClosedSet, Figures, named, reidentification_finding, reidentify
 from tff_affect.privacy.audit.samples import Owned, Samples
 from tff_affect.privacy.identity_windows import Session
@@ -60,7 +61,7 @@ def test_people_alike_are_at_chance_by_the_strongest() -> None:
     assert sum(one.attackers[one.strongest].p <= 0.05 for one in found) <= 3
     # The best of four is above chance even then, which is why it is not compared with 1 / 9.
     assert np.mean([one.attackers[one.strongest].top1 for one in found]) > 1 / 9
-    sentence = reidentification_finding(found[0], "noise", "", "data", "noise").sentence
+    sentence = reidentification_finding(found[0], Shown("noise", "", "data", "noise")).sentence
     assert sentence.startswith("none of 4 classifiers that see noise picks the right person out of 9 more often")
 
 
@@ -78,7 +79,9 @@ def test_the_strongest_counts_and_all_stay_listed() -> None:
     shares = [figures.top1 for figures in found.attackers.values()]
     assert found.attackers[found.strongest].top1 == max(shares)
     assert len(set(shares)) > 1
-    finding = reidentification_finding(replace(found, session=ANOTHER_SESSION), "units", "", "data", "ten seconds")
+    finding = reidentification_finding(
+        replace(found, session=ANOTHER_SESSION), Shown("units", "", "data", "ten seconds")
+    )
     share = f"{100 * max(shares):.3g} %"
     assert finding.sentence == (
         f"a classifier that sees ten seconds picks the right person out of 20 in {share} of cases "

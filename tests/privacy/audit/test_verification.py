@@ -10,6 +10,7 @@ import pytest
 from sample_people import people
 
 from tff_affect.privacy.audit import pairs, verification
+from tff_affect.privacy.audit.finding import Shown
 from tff_affect.privacy.audit.pairs import Group, PairFamily, pair_families
 from tff_affect.privacy.audit.verification import verification_finding, verify
 
@@ -30,7 +31,7 @@ def test_people_alike_are_at_chance_by_the_strongest() -> None:
     assert sum(one.attackers[one.strongest].p <= 0.05 for one in kept) <= 1
     values = [figures.auc for one in kept for figures in one.attackers.values()]
     assert np.mean(values) == pytest.approx(0.5, abs=0.05)
-    assert "tells from noise whether" in verification_finding(kept[0], "noise", "", "data", "noise").sentence
+    assert "tells from noise whether" in verification_finding(kept[0], Shown("noise", "", "data", "noise")).sentence
 
 
 def test_a_copied_identity_is_always_verified() -> None:
@@ -41,7 +42,7 @@ def test_a_copied_identity_is_always_verified() -> None:
     assert (strongest.auc, strongest.eer) == pytest.approx((1.0, 0.0))
     assert strongest.p == pytest.approx(1 / 10_000)
     assert not found.is_chance
-    finding = verification_finding(found, "codes", "", "data", "a code")
+    finding = verification_finding(found, Shown("codes", "", "data", "a code"))
     assert (finding.attack, finding.measure, finding.chance) == ("verification", "AUC", 0.5)
     assert "errs in 0.0 % of cases (guessing: 50 %; same session)" in finding.sentence
     assert finding.beats_chance

@@ -22,13 +22,12 @@ from tff_affect.learning.runtime import local_runtime
 from tff_affect.learning.scaling import stage_for_split
 from tff_affect.models.registry import initial_weights
 from tff_affect.privacy.audit.membership import Targets, infer_membership
-from tff_affect.run_folder import RunFolder
+from tff_affect.run_folder import RunFolder, read_weights
 from tff_affect.runs.audit.shadows import (
     ShadowPlan,
     SignalReader,
     SubjectSignals,
     plan_shadows,
-    read_weights,
     shadow_config,
     shadow_signals,
     shadow_splits,

@@ -28,7 +28,7 @@ from sklearn.svm import SVC
 from sklearn.utils.class_weight import compute_sample_weight
 
 from tff_affect.privacy.audit.exposed import Exposed
-from tff_affect.privacy.audit.finding import SIGNIFICANT, Finding
+from tff_affect.privacy.audit.finding import SIGNIFICANT, Finding, Shown
 from tff_affect.privacy.audit.intervals import subject_bootstrap
 from tff_affect.privacy.audit.samples import Samples
 
@@ -260,27 +260,24 @@ def _interval(right: np.ndarray, member: np.ndarray, seed: int) -> Interval | No
     return subject_bootstrap(accuracy, len(member), seed, 1 - (1 - CONFIDENCE) / len(ATTACKERS))
 
 
-def attribute_finding(result: Inference, attribute: str, target: str, method: str, observer: str, sees: str) -> Finding:
+def attribute_finding(result: Inference, attribute: str, shown: Shown) -> Finding:
     """The finding of an attack on an attribute.
 
     Args:
         result: What was found.
         attribute: Its name: ``gender``.
-        target: What was attacked, in words: ``action units``.
-        method: Row of the results table; empty for features.
-        observer: Key of ``OBSERVERS``.
-        sees: One sample in words: ``ten seconds of action units``.
+        shown: What was attacked.
     """
     return Finding(
         attack="attribute",
-        target=f"{attribute} from {target}",
-        method=method,
-        observer=observer,
+        target=f"{attribute} from {shown.target}",
+        method=shown.method,
+        observer=shown.observer,
         attacker=result.strongest,
         measure="balanced accuracy",
         value=result.attackers[result.strongest],
         chance=result.chance,
-        sentence=_sentence(result, attribute, sees),
+        sentence=_sentence(result, attribute, shown.sees),
         interval=result.interval,
         level=CONFIDENCE,
         p=result.p,

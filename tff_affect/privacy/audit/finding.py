@@ -89,6 +89,23 @@ class Finding:
         return cls(**{**content, **numbers, "interval": ends})
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What an attack on samples looks at.
+
+    Attributes:
+        target: In words: ``action units``.
+        method: Row of the results table; empty for features.
+        observer: Key of ``OBSERVERS``.
+        sees: One sample in words: ``ten seconds of action units``.
+    """
+
+    target: str
+    method: str
+    observer: str
+    sees: str
+
+
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:
     """The findings in the order in which they should be read."""
     return sorted(findings, key=lambda finding: finding.severity, reverse=True)

@@ -15,7 +15,7 @@ from tff_affect.errors import InputError
 from tff_affect.privacy.audit import chance
 from tff_affect.privacy.audit.attackers import Family, families, likeliest, top_share
 from tff_affect.privacy.audit.exposed import Exposed
-from tff_affect.privacy.audit.finding import SIGNIFICANT, Finding
+from tff_affect.privacy.audit.finding import SIGNIFICANT, Finding, Shown
 from tff_affect.privacy.audit.intervals import subject_bootstrap
 from tff_affect.privacy.audit.samples import Owned
 
@@ -150,27 +150,24 @@ def _interval(shares: np.ndarray, seed: int, confidence: float) -> Interval | No
     return subject_bootstrap(lambda drawn: float(shares[drawn].mean()), len(shares), seed, confidence)
 
 
-def reidentification_finding(result: ClosedSet, target: str, method: str, observer: str, sees: str) -> Finding:
+def reidentification_finding(result: ClosedSet, shown: Shown) -> Finding:
     """The finding of a closed-set attack.
 
     Args:
         result: What was found.
-        target: What was attacked, in words: ``action units``.
-        method: Row of the results table; empty for features.
-        observer: Key of ``OBSERVERS``.
-        sees: One sample in words: ``ten seconds of action units``.
+        shown: What was attacked.
     """
     strongest = result.attackers[result.strongest]
     return Finding(
         attack="re-identification",
-        target=target,
-        method=method,
-        observer=observer,
+        target=shown.target,
+        method=shown.method,
+        observer=shown.observer,
         attacker=result.strongest,
         measure="top-1",
         value=strongest.top1,
         chance=result.chance,
-        sentence=_sentence(result, strongest, sees),
+        sentence=_sentence(result, strongest, shown.sees),
         interval=strongest.top1_interval,
         level=CONFIDENCE,
         p=strongest.p,

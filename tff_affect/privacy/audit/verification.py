@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from tff_affect.privacy.audit import chance
 from tff_affect.privacy.audit.exposed import Exposed
-from tff_affect.privacy.audit.finding import SIGNIFICANT, Finding
+from tff_affect.privacy.audit.finding import SIGNIFICANT, Finding, Shown
 from tff_affect.privacy.audit.intervals import subject_bootstrap
 from tff_affect.privacy.audit.pairs import Group, Likeness, PairFamily, pair_families
 from tff_affect.privacy.audit.trials import Trials
@@ -142,27 +142,24 @@ def _figures(trials: Trials, p: float, seed: int, confidence: float) -> Verifica
     return VerificationFigures(auc, p, interval(0), eer, interval(1))
 
 
-def verification_finding(result: OpenSet, target: str, method: str, observer: str, sees: str) -> Finding:
+def verification_finding(result: OpenSet, shown: Shown) -> Finding:
     """The finding of an open-set attack.
 
     Args:
         result: What was found.
-        target: What was attacked, in words: ``action units``.
-        method: Row of the results table; empty for features.
-        observer: Key of ``OBSERVERS``.
-        sees: One sample in words: ``ten seconds of action units``.
+        shown: What was attacked.
     """
     strongest = result.attackers[result.strongest]
     return Finding(
         attack="verification",
-        target=target,
-        method=method,
-        observer=observer,
+        target=shown.target,
+        method=shown.method,
+        observer=shown.observer,
         attacker=result.strongest,
         measure="AUC",
         value=strongest.auc,
         chance=0.5,
-        sentence=_sentence(result, strongest, sees),
+        sentence=_sentence(result, strongest, shown.sees),
         interval=strongest.auc_interval,
         level=CONFIDENCE,
         p=strongest.p,

@@ -18,8 +18,7 @@ from tff_affect.learning.runtime import local_runtime
 from tff_affect.learning.sampling import derived_seed
 from tff_affect.learning.scaling import stage_for_split
 from tff_affect.models.registry import Weights, initial_weights
-from tff_affect.run_folder import CONFIG, PRIVACY, SPLIT, STUDY, file_name, read_json
-from tff_affect.runs.audit.shadows import read_weights
+from tff_affect.run_folder import CONFIG, PRIVACY, SPLIT, STUDY, file_name, read_json, read_weights
 from tff_affect.runs.planned import DELAY
 from tff_affect.runs.tuning import BASELINE_RATE, CLIENT_RATE, TuningRecord
 from tff_affect.splits import Split

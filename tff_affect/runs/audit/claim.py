@@ -13,8 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-import numpy as np
-
 from tff_affect.client_data import StagedCohort
 from tff_affect.config import PRIVATE_CENTRALISED, PRIVATE_FEDERATED, StudyConfig
 from tff_affect.errors import InputError
@@ -24,7 +22,7 @@ from tff_affect.privacy.audit.epsilon_bound import Stated
 from tff_affect.privacy.bounds import Released
 from tff_affect.privacy.guarantee import Guarantee, guarantees_from_json
 from tff_affect.privacy.sampling import Sampling
-from tff_affect.run_folder import PRIVACY, SPLIT, RunFolder, file_name, read_json
+from tff_affect.run_folder import PRIVACY, SPLIT, RunFolder, file_name, read_json, read_weights
 from tff_affect.runs.fitting import Fitting
 from tff_affect.runs.private import PrivateTraining, windows_of
 from tff_affect.runs.spending import SPENT, Spending
@@ -154,13 +152,14 @@ def read_claim(folder: Path, config: StudyConfig, seed: int, staged: StagedCohor
         raise InputError(f"expected a guarantee of {PRIVATE_FEDERATED!r}, found none; {_AGAIN}", file=file)
     if config.privacy.level == "window" and staged is None:
         raise InputError("privacy.level window: expected the staged windows, which the account counts; found none")
-    split = _split(folder / SPLIT)
+    split = Split.read(folder / SPLIT)
     run = Fitting(config, seed, split, cast("Learners", _Windows(staged)), RunFolder(folder, ()))
     numbers = _spent(run)
     training = PrivateTraining(run)
     sampling = replace(training.federated_way().sampling, secret=False)
     recounted = training.federated_guarantee()
-    claim = Claim(stated[PRIVATE_FEDERATED], recounted, config, split, sampling, _shapes(folder))
+    shapes = tuple(weight.shape for weight in read_weights(folder, PRIVATE_FEDERATED))
+    claim = Claim(stated[PRIVATE_FEDERATED], recounted, config, split, sampling, shapes)
     return claim if staged is None or config.privacy.level == "user" else _of_windows(claim, staged, numbers)
 
 
@@ -182,18 +181,3 @@ def _of_windows(claim: Claim, staged: StagedCohort, numbers: Sequence[int]) -> C
     count, training = windows_of(staged, [client]), claim.config.training
     steps = rounds * training.local_epochs * math.ceil(count / training.batch_size)
     return replace(claim, windows=count, steps=steps)
-
-
-def _split(file: Path) -> Split:
-    content = read_json(file)
-    if not isinstance(content, dict) or set(content) != {"train", "development", "test"}:
-        raise InputError(f"expected train, development and test; {_AGAIN}", file=file)
-    return Split(**{name: tuple(subjects) for name, subjects in content.items()})
-
-
-def _shapes(folder: Path) -> tuple[tuple[int, ...], ...]:
-    file = folder / "weights" / f"{file_name(PRIVATE_FEDERATED)}.npz"
-    if not file.is_file():
-        raise InputError(f"the file is missing; {_AGAIN}", file=file)
-    with np.load(file) as weights:
-        return tuple(weights[name].shape for name in weights.files)

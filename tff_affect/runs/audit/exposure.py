@@ -13,6 +13,7 @@ import numpy as np
 from tff_affect.cohort import Cohort
 from tff_affect.learning.sampling import derived_seed
 from tff_affect.privacy.audit.exposed import Exposed, expose
+from tff_affect.privacy.audit.finding import Shown
 from tff_affect.privacy.identity_windows import Session
 
 PERSON = "person"
@@ -25,18 +26,12 @@ class Surface:
 
     Attributes:
         key: Short, for file names.
-        target: What it is, in words.
-        method: Row of the results table; empty for features.
-        observer: Key of ``OBSERVERS``.
-        sees: A single sample, in words.
-        exposed: Makes what is exposed.
+        shown: What it is, and to whom.
+        exposed: Makes the samples.
     """
 
     key: str
-    target: str
-    method: str
-    observer: str
-    sees: str
+    shown: Shown
     exposed: Callable[[], Exposed]
 
 
@@ -88,10 +83,10 @@ class FeatureSurfaces:
 
     def surfaces(self) -> Iterator[Surface]:
         """The features as they are, and standardised by each subject's own mean and deviation."""
-        standardised = self.standardised
-        yield Surface("features", "action units", "", "data", f"{self.span} of action units", self.plain)
-        target = "action units standardised per subject"
-        yield Surface("standardised", target, "", "data", f"{self.span} of standardised action units", standardised)
+        plain = Shown("action units", "", "data", f"{self.span} of action units")
+        yield Surface("features", plain, self.plain)
+        shown = Shown("action units standardised per subject", "", "data", f"{self.span} of standardised action units")
+        yield Surface("standardised", shown, self.standardised)
 
     def plain(self) -> Exposed:
         """The features as the cohort holds them."""

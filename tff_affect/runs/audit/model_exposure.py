@@ -15,6 +15,7 @@ from tff_affect.learning.sampling import derived_seed
 from tff_affect.models.network import Network
 from tff_affect.models.registry import Weights
 from tff_affect.privacy.audit.exposed import Exposed, gather
+from tff_affect.privacy.audit.finding import Shown
 from tff_affect.privacy.audit.samples import Samples
 from tff_affect.runs.audit.audited import AuditedRun
 from tff_affect.runs.audit.client_updates import ClientUpdates, UpdateSettings, Windows
@@ -49,7 +50,7 @@ class ModelSurfaces:
             ("states", "hidden states", self._states),
             ("predictions", "predictions", self._predictions),
         ):
-            yield Surface(f"{key}-{name}", f'{what} of "{name}"', name, "outputs", f"{span} of {what}", build)
+            yield Surface(f"{key}-{name}", Shown(f'{what} of "{name}"', name, "outputs", f"{span} of {what}"), build)
 
     def updates(self) -> Iterator[Surface]:
         """Updates of single clients in the first round, and from the final model; none where nobody sees them."""
@@ -62,10 +63,8 @@ class ModelSurfaces:
         if name == "federated" or settings.private_level or "federated" not in self.run.methods:
             starts.insert(0, ("first", "in the first round", self.run.first_weights(self.staged)))
         for key, when, start in starts:
-            yield Surface(
-                f"updates-{key}-{name}", f'updates {when}, "{name}"', name, "server", f"a client's update {when}",
-                partial(self._exposed_updates, maker, start),
-            )  # fmt: skip
+            shown = Shown(f'updates {when}, "{name}"', name, "server", f"a client's update {when}")
+            yield Surface(f"updates-{key}-{name}", shown, partial(self._exposed_updates, maker, start))
 
     def _states(self) -> Exposed:
         forward = self._forward(Network.states)

@@ -49,18 +49,18 @@ def attributes_of(cohort: Cohort) -> dict[str, dict[str, str]]:
 
 
 def _step(attack: str, surface: Surface, work: Callable[[], list[Finding]], key: str = "") -> Step:
-    return Step(re.sub(r"[^\w-]+", "-", f"{key or attack}_{surface.key}"), f"{attack}, {surface.target}", work)
+    return Step(re.sub(r"[^\w-]+", "-", f"{key or attack}_{surface.key}"), f"{attack}, {surface.shown.target}", work)
 
 
 def _reidentified(surface: Surface, exposed: Callable[[], Exposed], seed: int) -> list[Finding]:
-    return [reidentification_finding(reidentify(exposed(), seed), **_words(surface))]
+    return [reidentification_finding(reidentify(exposed(), seed), surface.shown)]
 
 
 def _verified(surface: Surface, exposed: Callable[[], Exposed], seed: int) -> list[Finding]:
     found = verify(exposed(), seed)
     if found is None:
         raise InputError(f"verification: expected at least {LEAST_PEOPLE} people, found {len(exposed().people)}")
-    return [verification_finding(found, **_words(surface))]
+    return [verification_finding(found, surface.shown)]
 
 
 def _inferred(
@@ -69,8 +69,4 @@ def _inferred(
     found = infer_attribute(exposed(), values, seed, attribute)
     if isinstance(found, Unanswered):
         raise InputError(found.reason)
-    return [attribute_finding(found, attribute, **_words(surface))]
-
-
-def _words(surface: Surface) -> dict[str, str]:
-    return {name: getattr(surface, name) for name in ("target", "method", "observer", "sees")}
+    return [attribute_finding(found, attribute, surface.shown)]

@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import tensorflow as tf
@@ -34,7 +33,7 @@ from tff_affect.models.network import Network
 from tff_affect.models.registry import Weights
 from tff_affect.privacy_config import PrivacyConfig
 from tff_affect.progress import Progress
-from tff_affect.run_folder import file_name
+from tff_affect.run_folder import read_weights
 from tff_affect.runs.planned import PlannedRun, StagingRooms, plan_runs
 from tff_affect.runs.study import run_study, study_facts
 from tff_affect.splits import Split
@@ -270,25 +269,3 @@ class SignalReader:
         if subject not in self._windows:
             self._windows[subject] = self._staged.training_windows(subject)
         return self._windows[subject]
-
-
-def read_weights(folder: Path, method: str) -> list[np.ndarray]:
-    """The final weights of a run's method, in Keras order.
-
-    Args:
-        folder: The run's.
-        method: One of ``ATTACKED``.
-
-    Raises:
-        InputError: If they are missing or damaged.
-    """
-    file = folder / "weights" / f"{file_name(method)}.npz"
-    try:
-        with open(file, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            return [stored[f"arr_{i}"] for i in range(len(stored.files))]
-    except FileNotFoundError as error:
-        raise InputError("the weights are missing; run the study to its end", file=file) from error
-    except (OSError, EOFError, ValueError, TypeError, KeyError, BadZipFile) as error:
-        raise InputError(
-            "expected weights as the study writes them; remove the run and start it again", file=file
-        ) from error
