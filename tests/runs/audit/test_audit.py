@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from tff_affect.progress import Progress
 from tff_affect.runs.audit import rebuilding, recognition
 from tff_affect.runs.audit.audit import audit_cohort, audit_run
 from tff_affect.runs.audit.audited import AuditedRun
+from tff_affect.runs.audit.claims import audit_claims
 from tff_affect.runs.audit.result import AuditResult
 from tff_affect.runs.audit.settings import ATTACKS, AuditConfig
 from tff_affect.runs.audit.steps import STEPS
@@ -105,6 +107,17 @@ def test_a_cohort_is_attacked_by_itself(cohort: Cohort, audited: AuditResult, tm
     features = [f for f in audited.findings if f.attack == "re-identification" and not f.method]
     assert list(found.findings) == features
     assert found.facts.run == ""
+
+
+def test_claims_of_a_sweep_are_checked_each_by_noise_of_its_own(study: Path, tmp_path: Path) -> None:
+    points = [tmp_path / "points" / name for name in ("one", "other", "third")]
+    for point in points:
+        shutil.copytree(study, point, ignore=shutil.ignore_patterns("audit", "checkpoints"))
+    found = audit_claims(points, tmp_path / "audit", AuditConfig(("epsilon",), most_runs=2), Progress())
+    assert len({finding.target for finding in found.findings}) == 2
+    assert len({finding.value for finding in found.findings}) == 2
+    assert found.refuted == ()
+    assert found.facts.run == "2 of 3 private runs of a sweep"
 
 
 def test_another_cohort_is_refused(study: Path, tmp_path: Path) -> None:
