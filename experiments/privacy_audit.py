@@ -50,7 +50,7 @@ def audit(request: AuditRequest, progress: Progress, processes: int = 1) -> tupl
         from tff_affect.runs.audit.audit import audit_cohort
 
         return _with_page(folder, audit_cohort(cohort, folder, config, progress))
-    from tff_affect.runs.audit.audit import audit_run
+    from tff_affect.runs.audit.audit import audit_study
     from tff_affect.runs.audit.audited import AuditedRun
 
     if (source / POINTS).is_dir():
@@ -58,8 +58,8 @@ def audit(request: AuditRequest, progress: Progress, processes: int = 1) -> tupl
 
         points = sorted(entry for entry in (source / POINTS).iterdir() if entry.is_dir())
         return _with_page(folder, audit_claims(points, folder, config, progress))
-    run = AuditedRun.open(source, request.cohort)
-    return _with_page(folder, audit_run(run, folder, config, progress, processes))
+    runs = AuditedRun.of_study(source, request.cohort)
+    return _with_page(folder, audit_study(runs, folder, config, progress, processes))
 
 
 def _with_page(folder: Path, result: AuditResult) -> tuple[AuditResult, Path]:

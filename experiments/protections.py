@@ -143,7 +143,7 @@ def compare_protections(folder: Path, request: ProtectionsRequest, progress: Pro
     splits = make_splits(cohort, base.split)
     if len(splits) != 1 or len(base.seeds) != 1:
         raise InputError("protections: expected one split and one seed, found several; use holdout and one seed")
-    from tff_affect.runs.audit.audit import audit_run
+    from tff_affect.runs.audit.audit import audit_study
     from tff_affect.runs.audit.audited import AuditedRun
     from tff_affect.runs.study import run_studies
 
@@ -155,7 +155,7 @@ def compare_protections(folder: Path, request: ProtectionsRequest, progress: Pro
         progress.say(f"attacking {study.name}")
         config = replace(request.audit, features=study.name == UNPROTECTED)
         place = folder / AUDITS / study.name
-        audits[study.name] = audit_run(AuditedRun.open(study), place, config, progress, processes)
+        audits[study.name] = audit_study(AuditedRun.of_study(study), place, config, progress, processes)
     rows = [_row(p, folder / STUDIES / p.study, audits) for p in compared]
     table = pd.DataFrame(rows).assign(cohort=cohort.manifest.name, synthetic=cohort.manifest.synthetic)
     replace_text(folder / TABLE, table.to_csv(index=False))

@@ -200,8 +200,8 @@ def test_a_comparison_writes_table_page_and_figure(monkeypatch: pytest.MonkeyPat
         columns=["method", "kind", "ccc"],
     )
     heavy: dict[str, Callable[..., Any]] = {
-        "audit.audit.audit_run": lambda run, *_: SimpleNamespace(findings=plain if run.name == "plain" else private),
-        "audit.audited.AuditedRun.open": Path,
+        "audit.audit.audit_study": lambda run, *_: SimpleNamespace(findings=plain if run.name == "plain" else private),
+        "audit.audited.AuditedRun.of_study": Path,
         "study.run_studies": lambda *_, **__: None,
     }
     for name, instead in heavy.items():

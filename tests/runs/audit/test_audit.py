@@ -21,7 +21,7 @@ from tff_affect.privacy.audit.finding import OBSERVERS
 from tff_affect.privacy.audit.update_matching import MatchingConfig
 from tff_affect.progress import Progress
 from tff_affect.runs.audit import rebuilding, recognition
-from tff_affect.runs.audit.audit import audit_cohort, audit_run
+from tff_affect.runs.audit.audit import audit_cohort, audit_study
 from tff_affect.runs.audit.audited import AuditedRun
 from tff_affect.runs.audit.claims import audit_claims
 from tff_affect.runs.audit.result import AuditResult
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.slow
 
 SETTINGS = [
     "data.window=25", "data.hop=25", "model.units=4", "training.rounds=2", "training.local_epochs=1",
-    "training.weighting=uniform", "training.checkpoint_every=2", "methods=[centralised, federated]",
+    "training.weighting=uniform", "training.checkpoint_every=2", "methods=[federated]",
     "privacy.noise_multiplier=1.0", "privacy.clipping_norm=0.5", "privacy.reproducible_noise=true",
 ]  # fmt: skip
 CONFIG = AuditConfig(seconds=4, shadows=6, victims=2)
@@ -66,13 +66,13 @@ def study(cohort: Cohort, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def audited(study: Path) -> AuditResult:
-    return audit_run(AuditedRun.open(study), study / "audit", CONFIG, Progress())
+    return audit_study(AuditedRun.of_study(study), study / "audit", CONFIG, Progress())
 
 
 def test_every_attack_says_something(audited: AuditResult) -> None:
     assert {finding.attack for finding in audited.findings} == set(ATTACKS)
     assert {finding.observer for finding in audited.findings} == set(OBSERVERS)
-    assert {finding.method for finding in audited.findings} == {"", "centralised", "federated", PRIVATE_FEDERATED}
+    assert {finding.method for finding in audited.findings} == {"", "federated", PRIVATE_FEDERATED}
     assert all("it takes 4 in each group" in r or "at least 9 people" in r for r in audited.left_out.values())
     assert audited.refuted == ()
     assert (audited.facts.synthetic, audited.facts.subjects, audited.facts.shadows) == (True, 12, 6)
@@ -88,13 +88,13 @@ def test_an_audit_goes_on_where_it_was_cut_off(
     done: list[str] = []
     reidentify = recognition.reidentify
     monkeypatch.setattr(recognition, "reidentify", lambda *a: done.append("again") or reidentify(*a))
-    assert audit_run(AuditedRun.open(study), study / "audit", CONFIG, Progress()) == audited
+    assert audit_study(AuditedRun.of_study(study), study / "audit", CONFIG, Progress()) == audited
     assert done == ["again"]
     assert lost.read_text() == told
 
 
 def test_the_same_seed_gives_the_same_numbers(study: Path, audited: AuditResult, tmp_path: Path) -> None:
-    again = audit_run(AuditedRun.open(study), tmp_path / "again", QUICK, Progress())
+    again = audit_study(AuditedRun.of_study(study), tmp_path / "again", QUICK, Progress())
     known = [finding for finding in audited.findings if finding.attack in QUICK.attacks]
     assert len(again.findings) == len(known) > 5
     assert list(again.findings) == known
@@ -122,13 +122,13 @@ def test_claims_of_a_sweep_are_checked_each_by_noise_of_its_own(study: Path, tmp
 
 def test_another_cohort_is_refused(study: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="found other data"):
-        AuditedRun.open(study, cohort_of(tmp_path / "other", 5).path)
+        AuditedRun.of_study(study, cohort_of(tmp_path / "other", 5).path)
 
 
 def test_a_folder_of_something_else_is_left_alone(study: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(InputError, match="holds no audit"):
-        audit_run(AuditedRun.open(study), tmp_path, QUICK, Progress())
+        audit_study(AuditedRun.of_study(study), tmp_path, QUICK, Progress())
     assert [entry.name for entry in tmp_path.iterdir()] == ["mine.txt"]
 
 

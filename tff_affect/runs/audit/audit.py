@@ -6,7 +6,7 @@ with its own settings. The order is that of cost, so that an audit that is cut o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from tff_affect.cohort import Cohort
 from tff_affect.config import PRIVATE_FEDERATED
 from tff_affect.progress import Progress
 from tff_affect.runs.audit.audited import AuditedRun
-from tff_affect.runs.audit.claims import epsilon_step
+from tff_affect.runs.audit.claims import claim_step
 from tff_affect.runs.audit.exposure import Surface
 from tff_affect.runs.audit.folder import common_facts, depends_on, features_of, own_folder, write_result
 from tff_affect.runs.audit.membership import SHADOWS, MembershipAttack
@@ -46,13 +46,13 @@ def audit_cohort(cohort: Cohort, folder: Path, config: AuditConfig, progress: Pr
         return write_result(folder, facts, carry_out(steps, folder, depends_on(config, cohort), progress))
 
 
-def audit_run(
-    run: AuditedRun, folder: Path, config: AuditConfig, progress: Progress, processes: int = 1
+def audit_study(
+    runs: Sequence[AuditedRun], folder: Path, config: AuditConfig, progress: Progress, processes: int = 1
 ) -> AuditResult:
-    """Attacks what a run gives away: its features, its models, its clients' updates and its guarantee.
+    """Attacks what a study gives away: features, models and updates of its first run, and the guarantee of each run.
 
     Args:
-        run: The run.
+        runs: The study's.
         folder: Where results and shadow runs go; what an earlier audit left there is used.
         config: What to do.
         progress: Shows how far it is.
@@ -61,20 +61,26 @@ def audit_run(
     Raises:
         InputError: If the folder holds something else, or another process works on it.
     """
+    run = runs[0]
     split, methods = run.split, tuple(attacked_methods(run))
     facts = replace(
-        common_facts(run.cohort, config), run=run.name, seed=config.seed, train=len(split.train), test=len(split.test),
+        common_facts(run.cohort, config), run=_named(runs), seed=config.seed, train=len(split.train), test=len(split.test),
         methods=methods, shadows=config.shadows if "membership" in config.attacks else 0,
     )  # fmt: skip
     with own_folder(folder):
         depends = depends_on(config, run.cohort) | {"run": run.fingerprint}
         with run.staged() as staged:
-            found = carry_out(list(_run_steps(run, staged, config)), folder, depends, progress)
+            found = carry_out(list(_steps(runs, staged, config)), folder, depends, progress)
             if "membership" in config.attacks:
                 attack = MembershipAttack(run, staged, folder / SHADOWS, config.shadows, config.seed)
                 attack.train(processes, progress)
                 found = found.joined(carry_out(list(attack.steps()), folder, depends, progress))
         return write_result(folder, facts, found)
+
+
+def _named(runs: Sequence[AuditedRun]) -> str:
+    name = runs[0].name
+    return name if len(runs) == 1 else f"{name}, and the guarantees of all {len(runs)} runs"
 
 
 def attacked_methods(run: AuditedRun) -> list[str]:
@@ -84,7 +90,8 @@ def attacked_methods(run: AuditedRun) -> list[str]:
     return [method for method in run.methods if method in ("federated", PRIVATE_FEDERATED)]
 
 
-def _run_steps(run: AuditedRun, staged: StagedCohort, config: AuditConfig) -> Iterator[Step]:
+def _steps(runs: Sequence[AuditedRun], staged: StagedCohort, config: AuditConfig) -> Iterator[Step]:
+    run = runs[0]
     features = features_of(run.cohort, config)
     if config.features:
         yield from _recognition(features.surfaces(), run.cohort, config)
@@ -93,8 +100,8 @@ def _run_steps(run: AuditedRun, staged: StagedCohort, config: AuditConfig) -> It
         yield from _recognition((*shown.outputs(), *shown.updates()), run.cohort, config)
         if "inversion" in config.attacks:
             yield from inversion_steps(run, method, staged, config.victims, config.seed)
-    if "epsilon" in config.attacks and PRIVATE_FEDERATED in run.methods:
-        yield epsilon_step(run, staged, config.seed)
+    if "epsilon" in config.attacks:
+        yield from (claim_step(each, config.seed) for each in runs if PRIVATE_FEDERATED in each.methods)
 
 
 def _recognition(surfaces: Iterable[Surface], cohort: Cohort, config: AuditConfig) -> Iterator[Step]:

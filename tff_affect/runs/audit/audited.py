@@ -36,7 +36,6 @@ class AuditedRun:
         cohort: Its cohort.
         seed: Training seed.
         split: Who trained, developed and tested.
-        others: Folders of the study's other runs.
     """
 
     folder: Path
@@ -45,34 +44,37 @@ class AuditedRun:
     cohort: Cohort
     seed: int
     split: Split
-    others: tuple[Path, ...] = ()
 
     @classmethod
-    def open(
+    def of_study(
         cls, study: Path, cohort: Path | None = None, open_cohort: Callable[[str], Cohort] = Cohort.open
-    ) -> AuditedRun:
-        """The first run of a study.
+    ) -> list[AuditedRun]:
+        """All runs of a study.
 
         Args:
             study: The folder of a study, or of one of its runs.
             cohort: Where its cohort lies now; where it lay by default.
-            open_cohort: Opens the cohort; several runs may share one.
+            open_cohort: Opens the cohort; several studies may share one.
 
         Raises:
             InputError: If there is no finished run, or the cohort is gone or another one.
         """
-        (seed, _, folder), *others = run_folders(study)
-        home = next((place for place in (folder, folder.parent) if (place / CONFIG).is_file()), None)
+        runs = run_folders(study)
+        _, _, first = runs[0]
+        home = next((place for place in (first, first.parent) if (place / CONFIG).is_file()), None)
         if home is None:
-            raise InputError(f"expected {CONFIG} beside the run; audit a folder that 'train' wrote", file=folder)
+            raise InputError(f"expected {CONFIG} beside the run; audit a folder that 'train' wrote", file=first)
         config = load_config(home / CONFIG, cohort=cohort)
         found = open_cohort(config.data.cohort)
         _require_same(found, home / STUDY)
+        return [cls._of_folder(folder, config, found, seed) for seed, _, folder in runs]
+
+    @classmethod
+    def _of_folder(cls, folder: Path, config: StudyConfig, cohort: Cohort, seed: int) -> AuditedRun:
         if (folder / DELAY).is_file():
             delay = float(read_json(folder / DELAY)["delay"])
             config = replace(config, data=replace(config.data, target_delay=delay))
-        split, rest = Split.read(folder / SPLIT), tuple(other for _, _, other in others)
-        return cls(folder, folder.name, config, found, seed, split, rest)
+        return cls(folder, folder.name, config, cohort, seed, Split.read(folder / SPLIT))
 
     @property
     def methods(self) -> list[str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 
-from tff_affect.client_data import StagedCohort
 from tff_affect.cohort import Cohort
 from tff_affect.config import PRIVATE_FEDERATED
 from tff_affect.errors import InputError
@@ -27,15 +27,17 @@ from tff_affect.runs.audit.settings import AuditConfig
 from tff_affect.runs.audit.steps import Step, carry_out
 
 
-def epsilon_step(run: AuditedRun, staged: StagedCohort, seed: int) -> Step:
-    """What the run claims, against what canaries measure of its mechanism."""
-    return Step("epsilon", "epsilon, canaries", partial(_attacked, run, staged, seed))
+def claim_step(run: AuditedRun, seed: int) -> Step:
+    """What a run claims, against what canaries measure of its mechanism, with noise of its own."""
+    own = derived_seed(seed, "audited run", run.name)
+    return Step(f"epsilon_{run.name}", f"epsilon of {run.name}", partial(_attacked, run, own), {"run": run.fingerprint})
 
 
-def _attacked(run: AuditedRun, staged: StagedCohort | None, seed: int) -> Sequence[Finding]:
-    windows = staged if run.config.privacy.level == "window" else None
-    with local_runtime():
-        return [attack_claim(read_claim(run.folder, run.config, run.seed, windows), seed)]
+def _attacked(run: AuditedRun, seed: int) -> Sequence[Finding]:
+    windows = run.config.privacy.level == "window"
+    with run.staged() if windows else nullcontext() as staged, local_runtime():
+        found = attack_claim(read_claim(run.folder, run.config, run.seed, staged), seed)
+    return [replace(found, target=f"{found.target} of {run.name}")]
 
 
 def audit_claims(points: Sequence[Path], folder: Path, config: AuditConfig, progress: Progress) -> AuditResult:
@@ -56,7 +58,7 @@ def audit_claims(points: Sequence[Path], folder: Path, config: AuditConfig, prog
     rng = np.random.default_rng(derived_seed(config.seed, "runs"))
     chosen = sorted(rng.choice(len(private), min(config.most_runs, len(private)), replace=False))
     open_cohort = cache(Cohort.open)
-    runs = [AuditedRun.open(private[number], open_cohort=open_cohort) for number in chosen]
+    runs = [run for n in chosen for run in AuditedRun.of_study(private[n], open_cohort=open_cohort)]
     cohorts = {run.cohort.path: run.cohort for run in runs}
     facts = replace(
         common_facts(runs[0].cohort, config),
@@ -67,17 +69,5 @@ def audit_claims(points: Sequence[Path], folder: Path, config: AuditConfig, prog
         methods=(PRIVATE_FEDERATED,),
     )
     with own_folder(folder):
-        steps = [_step(run, derived_seed(config.seed, "audited run", run.name)) for run in runs]
+        steps = [claim_step(run, config.seed) for run in runs]
         return write_result(folder, facts, carry_out(steps, folder, depends_on(config, runs[0].cohort), progress))
-
-
-def _step(run: AuditedRun, seed: int) -> Step:
-    def work() -> Sequence[Finding]:
-        if run.config.privacy.level != "window":
-            found = _attacked(run, None, seed)
-        else:
-            with run.staged() as staged:
-                found = _attacked(run, staged, seed)
-        return [replace(finding, target=f"{finding.target} of {run.name}") for finding in found]
-
-    return Step(f"epsilon_{run.name}", f"epsilon of {run.name}", work, {"run": run.fingerprint})
