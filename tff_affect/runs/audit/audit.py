@@ -64,9 +64,13 @@ def audit_study(
     run = runs[0]
     split, methods = run.split, tuple(attacked_methods(run))
     facts = replace(
-        common_facts(run.cohort, config), run=_named(runs), seed=config.seed, train=len(split.train), test=len(split.test),
-        methods=methods, shadows=config.shadows if "membership" in config.attacks else 0,
-    )  # fmt: skip
+        common_facts(run.cohort, config),
+        run=_named(runs),
+        train=len(split.train),
+        test=len(split.test),
+        methods=methods,
+        shadows=config.shadows if "membership" in config.attacks else 0,
+    )
     with own_folder(folder):
         depends = depends_on(config, run.cohort) | {"run": run.fingerprint}
         with run.staged() as staged:
