@@ -10,9 +10,7 @@ from tff_affect.cohort import MANIFEST, Cohort
 from tff_affect.errors import InputError
 from tff_affect.progress import Progress
 from tff_affect.runs.audit.result import AuditResult
-from tff_affect.runs.audit.settings import AuditConfig
-
-AUDIT_FOLDER = "audit"
+from tff_affect.runs.audit.settings import ATTACKS, AUDIT_FOLDER, AuditConfig
 
 
 @dataclass(frozen=True)
@@ -56,8 +54,10 @@ def audit(request: AuditRequest, progress: Progress, processes: int = 1) -> tupl
     if (source / POINTS).is_dir():
         from tff_affect.runs.audit.claims import audit_claims
 
+        if config.attacks not in (ATTACKS, ("epsilon",)):
+            raise InputError("expected --attack epsilon or none: of a sweep the guarantees alone are attacked")
         points = sorted(entry for entry in (source / POINTS).iterdir() if entry.is_dir())
-        return _with_page(folder, audit_claims(points, folder, config, progress))
+        return _with_page(folder, audit_claims(points, folder, config, progress, request.cohort))
     runs = AuditedRun.of_study(source, request.cohort)
     return _with_page(folder, audit_study(runs, folder, config, progress, processes))
 

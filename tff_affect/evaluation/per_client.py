@@ -133,14 +133,17 @@ def _require_none(wrong: pd.Series, reason: str, path: Path) -> None:
 def run_folders(study: str | Path) -> list[tuple[int, int, Path]]:
     """Seed, fold and folder of each run of a study.
 
-    A folder that holds a run itself is its own study: fold 0, and the seed that its ``study.json`` names, or 0 where
-    there is no such file.
+    A folder that holds a run itself is its own study: fold 0, and the seed that its ``study.json`` names. Without such
+    a file, seed and fold are those of the folder's name, as of one run of a study, or 0.
 
     Raises:
         InputError: If there is no run with results, or ``study.json`` does not name the one seed of a single run.
     """
     study = Path(study)
     if (study / RESULTS).is_file():
+        named = _RUN_FOLDER.fullmatch(study.resolve().name)
+        if named and not (study / STUDY).is_file():
+            return [(int(named[1]), int(named[2] or 0), study)]
         return [(_single_seed(study / STUDY), 0, study)]
     found = [
         (int(match[1]), int(match[2] or 0), match.string)

@@ -68,7 +68,7 @@ class Session:
     @property
     def count(self) -> int:
         """Windows, with those that have too few frames."""
-        return int(self.window[-1]) + 1
+        return int(self.window[-1]) + 1 if len(self.window) else 0
 
     def standardised(self) -> Session:
         """By mean and deviation of the whole session, as training with scaling per subject takes them."""
@@ -90,9 +90,22 @@ class Session:
 
     def first_and_last(self, sequences: bool = False) -> tuple[Samples, Samples]:
         """Windows of the first 60 % and of the last 30 %."""
-        # Whole numbers, so that at least one window always lies between the parts.
-        first, last = range(6 * self.count // 10), range(self.count - 3 * self.count // 10, self.count)
+        first, last = self._ranges
         return self.samples(first, sequences), self.samples(last, sequences)
+
+    def parts(self) -> tuple[Session, Session]:
+        """The windows of the first 60 % and of the last 30 % as sessions of their own."""
+        first, last = (self._part(windows) for windows in self._ranges)
+        return first, last
+
+    @property
+    def _ranges(self) -> tuple[range, range]:
+        # Whole numbers, so that at least one window always lies between the parts.
+        return range(6 * self.count // 10), range(self.count - 3 * self.count // 10, self.count)
+
+    def _part(self, windows: range) -> Session:
+        rows = slice(*np.searchsorted(self.window, [windows.start, windows.stop]))
+        return replace(self, values=self.values[rows], window=self.window[rows] - windows.start)
 
     def _is_tracked(self, rows: np.ndarray) -> bool:
         return bool(np.isfinite(self.values[rows]).all(axis=1).sum() >= max(1, LEAST_TRACKED * self.frames))

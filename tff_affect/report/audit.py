@@ -21,10 +21,11 @@ from tff_affect.privacy.guarantee import WIDTH
 from tff_affect.report.privacy import INFINITE
 from tff_affect.report.tables import ABSENT, SYNTHETIC, counted, epsilon_text, interval, number
 from tff_affect.runs.audit.result import AUDIT, AuditResult
+from tff_affect.runs.audit.settings import AUDIT_FOLDER
 
 EPSILON = "epsilon"
-AUDIT_FOLDER, AUDIT_PAGE = "audit", "audit.html"
-"""Where a study keeps its audit, and the audit its page."""
+AUDIT_PAGE = "audit.html"
+"""Of an audit's folder."""
 REFUTED, FOUND, NOT_SHOWN = "REFUTED", "found", "not shown"
 NOT_REFUTED, NO_CLAIM = "not refuted", "no claim"
 VERDICTS: Mapping[str, str] = {

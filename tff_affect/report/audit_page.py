@@ -47,8 +47,8 @@ _COVERED = (
 )
 _COMPLEMENTARY = (
     "Standardised by a whole recording, its first part is the mirror of its last: where one is above the mean, the "
-    "other is below. Attackers who compare pairs use that too, so that not all that they find in standardised features "
-    "is a trait of the face. It is given away all the same."
+    "other is below, whoever it is. Where pairs of parts are compared, and in outputs and updates of models, each part "
+    "was therefore standardised by itself, as if it were of another day."
 )
 _SIMULATED = (
     "The attacks ran on one machine that holds every recording, and were given what each observer would see. They are "

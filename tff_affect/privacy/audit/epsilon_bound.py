@@ -130,6 +130,7 @@ class Stated:
         accounted: Epsilon from the configuration and from the rounds that were spent, at that delta.
         rounds: Rounds that were spent and count.
         contradictions: Where the records say otherwise, each in words.
+        level: Confidence of the bound.
     """
 
     epsilon: float
@@ -138,6 +139,7 @@ class Stated:
     accounted: float
     rounds: int
     contradictions: Sequence[str] = field(default_factory=tuple)
+    level: float = LEVEL
 
     def exceeded_by(self, epsilon: float) -> bool:
         """Whether an epsilon is above the claim by more than accountants differ."""
@@ -154,7 +156,7 @@ def epsilon_finding(stated: Stated, evidence: Evidence, method: str, observer: s
         observer: Key of `tff_affect.privacy.audit.finding.OBSERVERS`.
     """
     reasons = _reasons(stated, evidence)
-    shown = f"canaries show at least {evidence.epsilon:.3g} ({LEVEL:.0%} confidence)"
+    shown = f"canaries show at least {evidence.epsilon:.3g} ({100 * stated.level:.4g} % confidence)"
     claim = f"claimed epsilon {stated.epsilon:.3g} at delta {stated.delta:.3g} for one {stated.unit}; {shown}"
     sentence = f"REFUTED: {claim}: {'; '.join(reasons)}" if reasons else f"{claim}: not refuted"
     details = {
@@ -163,7 +165,7 @@ def epsilon_finding(stated: Stated, evidence: Evidence, method: str, observer: s
     }  # fmt: skip
     return Finding(
         "epsilon", "privacy mechanism", method, observer, f"canaries in {evidence.strongest}",
-        "lower bound of epsilon", evidence.epsilon, 0.0, sentence, best=math.inf, level=LEVEL,
+        "lower bound of epsilon", evidence.epsilon, 0.0, sentence, best=math.inf, level=stated.level,
         refuted=bool(reasons), details=details,
     )  # fmt: skip
 

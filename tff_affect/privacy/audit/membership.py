@@ -19,7 +19,7 @@ from sklearn.metrics import roc_curve
 
 from tff_affect.errors import InputError
 from tff_affect.privacy.audit.finding import SIGNIFICANT, Finding
-from tff_affect.privacy.audit.intervals import RESAMPLES, subject_bootstrap
+from tff_affect.privacy.audit.intervals import LEAST_SUBJECTS, RESAMPLES, subject_bootstrap
 from tff_affect.privacy.audit.likelihood_ratio import (
     ATTACKS,
     attack_scores,
@@ -259,7 +259,13 @@ def _interval(
     seed: int,
     resamples: int,
 ) -> tuple[float, float] | None:
-    """Of one of as many attacks, at a confidence at which all of their intervals hold together (Bonferroni)."""
+    """Of one of as many attacks, at a confidence at which all of their intervals hold together (Bonferroni).
+
+    None where too few subjects are members, or outsiders, of any model: drawing them again tells nothing of others.
+    """
+    fewest = min(members.any(axis=0).sum(), (~members).any(axis=0).sum())
+    if fewest < LEAST_SUBJECTS:
+        return None
     confidence = 1 - (1 - _LEVEL) / len(ATTACKS)
 
     def of_drawn(drawn: np.ndarray) -> float:

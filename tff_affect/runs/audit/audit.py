@@ -13,9 +13,11 @@ from pathlib import Path
 from tff_affect.client_data import StagedCohort
 from tff_affect.cohort import Cohort
 from tff_affect.config import PRIVATE_FEDERATED
+from tff_affect.errors import InputError
 from tff_affect.progress import Progress
 from tff_affect.runs.audit.audited import AuditedRun
-from tff_affect.runs.audit.claims import claim_step
+from tff_affect.runs.audit.claims import claim_steps
+from tff_affect.runs.audit.client_updates import UpdateSettings
 from tff_affect.runs.audit.exposure import Surface
 from tff_affect.runs.audit.folder import common_facts, depends_on, features_of, own_folder, write_result
 from tff_affect.runs.audit.membership import SHADOWS, MembershipAttack
@@ -24,7 +26,7 @@ from tff_affect.runs.audit.rebuilding import inversion_steps
 from tff_affect.runs.audit.recognition import recognition_steps
 from tff_affect.runs.audit.result import AuditResult
 from tff_affect.runs.audit.settings import AuditConfig
-from tff_affect.runs.audit.steps import Step, carry_out
+from tff_affect.runs.audit.steps import Outcome, Step, carry_out
 from tff_affect.runs.learners import SOLVED
 
 
@@ -62,13 +64,12 @@ def audit_study(
         InputError: If the folder holds something else, or another process works on it.
     """
     run = runs[0]
-    split, methods = run.split, tuple(attacked_methods(run))
+    split = run.split
     facts = replace(
         common_facts(run.cohort, config),
         run=_named(runs),
         train=len(split.train),
         test=len(split.test),
-        methods=methods,
         shadows=config.shadows if "membership" in config.attacks else 0,
     )
     with own_folder(folder):
@@ -77,14 +78,33 @@ def audit_study(
             found = carry_out(list(_steps(runs, staged, config)), folder, depends, progress)
             if "membership" in config.attacks:
                 attack = MembershipAttack(run, staged, folder / SHADOWS, config.shadows, config.seed)
-                attack.train(processes, progress)
-                found = found.joined(carry_out(list(attack.steps()), folder, depends, progress))
+                try:
+                    attack.train(processes, progress)
+                    found = found.joined(carry_out(list(attack.steps()), folder, depends, progress))
+                except InputError as error:
+                    found = found.joined(Outcome((), {"membership": str(error)}))
+            found = found.joined(Outcome((), _not_attacked(run, config)))
         return write_result(folder, facts, found)
 
 
 def _named(runs: Sequence[AuditedRun]) -> str:
     name = runs[0].name
     return name if len(runs) == 1 else f"{name}, and the guarantees of all {len(runs)} runs"
+
+
+def _not_attacked(run: AuditedRun, config: AuditConfig) -> dict[str, str]:
+    """Attack -> why there was nothing to attack."""
+    found = {}
+    if run.config.model.name in SOLVED:
+        found["models and updates"] = f"{run.config.model.name} is solved from sums: no gradient is sent"
+    elif not attacked_methods(run):
+        found["models and updates"] = "the run kept no weights of federated training"
+    if "epsilon" in config.attacks and PRIVATE_FEDERATED not in run.methods:
+        found["epsilon"] = "the run has no federated training with differential privacy"
+    privacy = run.config.privacy
+    if PRIVATE_FEDERATED in run.methods and not UpdateSettings(run.config, PRIVATE_FEDERATED).are_seen:
+        found[f'updates of "{PRIVATE_FEDERATED}"'] = f"mechanism {privacy.mechanism}: nobody sees a single one"
+    return found
 
 
 def attacked_methods(run: AuditedRun) -> list[str]:
@@ -105,7 +125,7 @@ def _steps(runs: Sequence[AuditedRun], staged: StagedCohort, config: AuditConfig
         if "inversion" in config.attacks:
             yield from inversion_steps(run, method, staged, config.victims, config.seed)
     if "epsilon" in config.attacks:
-        yield from (claim_step(each, config.seed) for each in runs if PRIVATE_FEDERATED in each.methods)
+        yield from claim_steps([each for each in runs if PRIVATE_FEDERATED in each.methods], config.seed)
 
 
 def _recognition(surfaces: Iterable[Surface], cohort: Cohort, config: AuditConfig) -> Iterator[Step]:

@@ -18,8 +18,9 @@ from tff_affect.learning.runtime import local_runtime
 from tff_affect.learning.sampling import derived_seed
 from tff_affect.learning.scaling import stage_for_split
 from tff_affect.models.registry import Weights, initial_weights
-from tff_affect.run_folder import CONFIG, PRIVACY, SPLIT, STUDY, file_name, read_json, read_weights
+from tff_affect.run_folder import CONFIG, PRIVACY, SPLIT, STUDY, TUNING, file_name, read_json, read_weights
 from tff_affect.runs.planned import DELAY
+from tff_affect.runs.spending import SPENT
 from tff_affect.runs.tuning import BASELINE_RATE, CLIENT_RATE, TuningRecord
 from tff_affect.splits import Split
 from tff_affect.staging import staging_folder
@@ -93,10 +94,16 @@ class AuditedRun:
 
     @property
     def fingerprint(self) -> dict[str, str]:
-        """Hashes of the files that say what the run is and what came out of it."""
+        """Hashes of the files that say what the run is, what it did and what came out of it."""
         home = self.folder if (self.folder / STUDY).is_file() else self.folder.parent
-        files = [home / STUDY, self.folder / SPLIT, self.folder / PRIVACY, *map(self._weights_file, self.methods)]
-        return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()}
+        own = [self.folder / name for name in (SPLIT, PRIVACY, TUNING, DELAY)]
+        files = [home / STUDY, home / CONFIG, *own, *map(self._weights_file, self.methods)]
+        files += sorted(self.folder.glob(f"**/{SPENT}"))
+        return {
+            file.relative_to(home).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+            for file in files
+            if file.is_file()
+        }
 
     def weights(self, method: str) -> Weights:
         """The final weights of a method, in Keras order."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache, partial
@@ -15,6 +15,7 @@ from tff_affect.config import PRIVATE_FEDERATED
 from tff_affect.errors import InputError
 from tff_affect.learning.runtime import local_runtime
 from tff_affect.learning.sampling import derived_seed
+from tff_affect.privacy.audit.epsilon_bound import LEVEL
 from tff_affect.privacy.audit.finding import Finding
 from tff_affect.progress import Progress
 from tff_affect.run_folder import file_name
@@ -27,27 +28,35 @@ from tff_affect.runs.audit.settings import AuditConfig
 from tff_affect.runs.audit.steps import Step, carry_out
 
 
-def claim_step(run: AuditedRun, seed: int) -> Step:
-    """What a run claims, against what canaries measure of its mechanism, with noise of its own."""
-    own = derived_seed(seed, "audited run", run.name)
-    return Step(f"epsilon_{run.name}", f"epsilon of {run.name}", partial(_attacked, run, own), {"run": run.fingerprint})
+def claim_steps(runs: Sequence[AuditedRun], seed: int) -> Iterator[Step]:
+    """What each run claims, against what canaries measure of its mechanism, with noise of its own.
+
+    The level of all claims together is that of one (Bonferroni): no true one is refuted, at 99 %.
+    """
+    level = 1 - (1 - LEVEL) / max(1, len(runs))
+    for run in runs:
+        work = partial(_attacked, run, derived_seed(seed, "audited run", run.name), level)
+        yield Step(f"epsilon_{run.name}", f"epsilon of {run.name}", work, {"run": run.fingerprint, "level": level})
 
 
-def _attacked(run: AuditedRun, seed: int) -> Sequence[Finding]:
+def _attacked(run: AuditedRun, seed: int, level: float) -> Sequence[Finding]:
     windows = run.config.privacy.level == "window"
     with run.staged() if windows else nullcontext() as staged, local_runtime():
-        found = attack_claim(read_claim(run.folder, run.config, run.seed, staged), seed)
+        found = attack_claim(read_claim(run.folder, run.config, run.seed, staged), seed, level)
     return [replace(found, target=f"{found.target} of {run.name}")]
 
 
-def audit_claims(points: Sequence[Path], folder: Path, config: AuditConfig, progress: Progress) -> AuditResult:
-    """Checks the guarantees of runs of a sweep, each at 99 % and by noise of its own; nothing else is attacked.
+def audit_claims(
+    points: Sequence[Path], folder: Path, config: AuditConfig, progress: Progress, cohort: Path | None = None
+) -> AuditResult:
+    """Checks the guarantees of runs of a sweep, all at 99 % together; nothing else is attacked.
 
     Args:
         points: Folders of the sweep's studies, of one run each.
         folder: Where results go; what an earlier audit left there is used.
         config: How many runs, and the seed.
         progress: Shows how far it is.
+        cohort: Where the cohort of all lies now; where each lay by default.
 
     Raises:
         InputError: If no run is private, or the folder holds something else.
@@ -58,7 +67,7 @@ def audit_claims(points: Sequence[Path], folder: Path, config: AuditConfig, prog
     rng = np.random.default_rng(derived_seed(config.seed, "runs"))
     chosen = sorted(rng.choice(len(private), min(config.most_runs, len(private)), replace=False))
     open_cohort = cache(Cohort.open)
-    runs = [run for n in chosen for run in AuditedRun.of_study(private[n], open_cohort=open_cohort)]
+    runs = [run for n in chosen for run in AuditedRun.of_study(private[n], cohort, open_cohort)]
     cohorts = {run.cohort.path: run.cohort for run in runs}
     facts = replace(
         common_facts(runs[0].cohort, config),
@@ -66,8 +75,7 @@ def audit_claims(points: Sequence[Path], folder: Path, config: AuditConfig, prog
         subjects=max(len(cohort.subjects) for cohort in cohorts.values()),
         synthetic=any(cohort.manifest.synthetic for cohort in cohorts.values()),
         run=f"{len(runs)} of {len(private)} private runs of a sweep",
-        methods=(PRIVATE_FEDERATED,),
     )
     with own_folder(folder):
-        steps = [claim_step(run, config.seed) for run in runs]
+        steps = list(claim_steps(runs, config.seed))
         return write_result(folder, facts, carry_out(steps, folder, depends_on(config, runs[0].cohort), progress))

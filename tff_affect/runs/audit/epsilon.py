@@ -33,7 +33,7 @@ _CLIENT_DRAWS = 4_000_000
 _ONE_RUN_ROUNDS = 30
 
 
-def attack_claim(claim: Claim, seed: int) -> Finding:
+def attack_claim(claim: Claim, seed: int, level: float = LEVEL) -> Finding:
     """Measures the run's mechanism and sampling by canaries and compares epsilon with the claim.
 
     TensorFlow Federated's runtime has to be there. One seed gives the same numbers again, except for the mechanisms
@@ -42,13 +42,14 @@ def attack_claim(claim: Claim, seed: int) -> Finding:
     Args:
         claim: Of a run.
         seed: Of the audit.
+        level: Confidence of the bound.
     """
     window = claim.config.privacy.level == "window"
     observer = "server" if window or claim.config.privacy.mechanism == "local" else "model"
     if math.isinf(claim.guarantee.epsilon):
         return _nothing_promised(claim, observer)
-    evidence = _window_evidence(claim, seed) if window else _user_evidence(claim, seed)
-    stated = claim.stated
+    evidence = _window_evidence(claim, seed, level) if window else _user_evidence(claim, seed, level)
+    stated = replace(claim.stated, level=level)
     if twice := _twice_in_a_pass(claim):
         stated = replace(stated, contradictions=(*stated.contradictions, twice))
     return epsilon_finding(stated, evidence, PRIVATE_FEDERATED, observer)
@@ -62,10 +63,10 @@ def _nothing_promised(claim: Claim, observer: str) -> Finding:
     )  # fmt: skip
 
 
-def _user_evidence(claim: Claim, seed: int) -> Evidence:
+def _user_evidence(claim: Claim, seed: int, level: float) -> Evidence:
     privacy, sampling = claim.config.privacy, claim.sampling
     sampled = claim.public_sampling.scheme in ("poisson", "fixed-size") and privacy.mechanism != "local"
-    level = LEVEL if not sampled else (1 + LEVEL) / 2
+    level = level if not sampled else (1 + level) / 2
     noise = derived_seed(seed, "audit noise")
     moved = user_movement(privacy, claim.shapes, sampling.expected, sampling.rounds_of_a_pass, noise, level)
     share, draws = _client_share(sampling, seed, level) if sampled else (1.0, 0)
@@ -76,10 +77,10 @@ def _user_evidence(claim: Claim, seed: int) -> Evidence:
     return _evidence(moved, share, draws, claim.epsilon_of(moved.mu, share), one_run)
 
 
-def _window_evidence(claim: Claim, seed: int) -> Evidence:
+def _window_evidence(claim: Claim, seed: int, level: float) -> Evidence:
     privacy, batch = claim.config.privacy, claim.config.training.batch_size
     sampled, expected = claim.windows > batch, float(min(batch, claim.windows))
-    level = LEVEL if not sampled else (1 + LEVEL) / 2
+    level = level if not sampled else (1 + level) / 2
     moved = window_movement(privacy, claim.shapes, expected, derived_seed(seed, "audit noise"), level)
     share, draws = 1.0, 0
     if sampled:

@@ -12,7 +12,7 @@ import numpy as np
 
 from tff_affect.cohort import Cohort
 from tff_affect.learning.sampling import derived_seed
-from tff_affect.privacy.audit.exposed import Exposed, expose
+from tff_affect.privacy.audit.exposed import Exposed, expose, gather
 from tff_affect.privacy.audit.finding import Shown
 from tff_affect.privacy.identity_windows import Session
 
@@ -28,11 +28,14 @@ class Surface:
         key: Short, for file names.
         shown: What it is, and to whom.
         exposed: Makes the samples.
+        linked: Those for `verify`, where they are others: attackers that compare parts of one recording must not have
+            them standardised together, as one part is the mirror of the other then.
     """
 
     key: str
     shown: Shown
     exposed: Callable[[], Exposed]
+    linked: Callable[[], Exposed] | None = None
 
 
 def sessions_of(cohort: Cohort, subjects: Sequence[str]) -> dict[str, list[str]]:
@@ -86,7 +89,7 @@ class FeatureSurfaces:
         plain = Shown("action units", "", "data", f"{self.span} of action units")
         yield Surface("features", plain, self.plain)
         shown = Shown("action units standardised per subject", "", "data", f"{self.span} of standardised action units")
-        yield Surface("standardised", shown, self.standardised)
+        yield Surface("standardised", shown, self.standardised, self.standardised_apart)
 
     def plain(self) -> Exposed:
         """The features as the cohort holds them."""
@@ -95,6 +98,26 @@ class FeatureSurfaces:
     def standardised(self) -> Exposed:
         """The features by mean and deviation of each session."""
         return self._exposed(lambda subject: self._table(subject).standardised())
+
+    def standardised_apart(self) -> Exposed:
+        """The features by mean and deviation of each part: nothing of one part stands in the other."""
+        people = sessions_of(self.cohort, self.subjects)
+        if any(len(own) > 1 for own in people.values()):
+            return self.standardised()
+        parts = {}
+        for person, (subject,) in people.items():
+            first, last = (part.standardised().samples(sequences=True) for part in self._table(subject).parts())
+            parts[person] = first, last
+        return gather(parts)
+
+    def of_parts(self, parts: Mapping[str, tuple[np.ndarray, np.ndarray]], frames_of_a_value: int = 1) -> Exposed:
+        """Windows of the first and the last part of each person, ``[values, channel]`` each."""
+        length = max(1, self.frames // frames_of_a_value)
+        cut = {
+            person: tuple(Session.of_array(part, length).samples(sequences=True) for part in both)
+            for person, both in parts.items()
+        }
+        return gather({person: (first, last) for person, (first, last) in cut.items()})
 
     def of_series(self, series: Mapping[str, np.ndarray], frames_of_a_value: int = 1) -> Exposed:
         """Windows of ``[values, channel]`` of each subject, with a value for each so many frames."""

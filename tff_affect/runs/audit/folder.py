@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tff_affect.cohort import Cohort
+from tff_affect.config import METHODS
 from tff_affect.errors import InputError
 from tff_affect.run_folder import environment, locked
 from tff_affect.runs.audit.exposure import FeatureSurfaces, drawn
@@ -57,6 +58,11 @@ def own_folder(folder: Path) -> Iterator[None]:
 def write_result(folder: Path, facts: AuditFacts, found: Outcome) -> AuditResult:
     """Writes ``audit.json`` and returns what it says."""
     sessions = {finding.details["session"] for finding in found.findings if "session" in finding.details}
-    facts = replace(facts, session=" and ".join(sorted(sessions)) or facts.session)
+    found_methods = {finding.method for finding in found.findings}
+    facts = replace(
+        facts,
+        session=" and ".join(sorted(sessions)) or facts.session,
+        methods=tuple(method for method in METHODS if method in found_methods),
+    )
     AuditResult(facts, found.findings, found.left_out).write(folder)
     return AuditResult.read(folder)

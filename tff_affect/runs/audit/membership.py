@@ -16,6 +16,7 @@ import numpy as np
 
 from tff_affect.client_data import StagedCohort
 from tff_affect.config import PRIVATE_CENTRALISED, PRIVATE_FEDERATED, StudyConfig
+from tff_affect.errors import InputError
 from tff_affect.privacy.audit.finding import Finding
 from tff_affect.privacy.audit.membership import MembershipResult, Targets, infer_membership, membership_finding
 from tff_affect.privacy.audit.membership_epsilon import attack_epsilon
@@ -91,6 +92,9 @@ class MembershipAttack:
         depends = {"shadows": self.shadows}
         for method in self.methods:
             label = f'membership, "{method}"'
+            if self.run.trained_as(method).training != self._config.training and method == PRIVATE_FEDERATED:
+                yield Step(_key("way", method), label, _tuned_otherwise)
+                continue
             yield Step(_key("way", method), f"{label}: way of training", partial(self._way, method), depends)
             yield Step(_key("model", method), f"{label}: the run's model", partial(self._own, method), depends)
 
@@ -113,6 +117,10 @@ class MembershipAttack:
         if method not in claims or claims[method].unit != "subject":
             return None
         return asdict(attack_epsilon(found, claims[method].delta))
+
+
+def _tuned_otherwise() -> Sequence[Finding]:
+    raise InputError("tuning chose another learning rate for it than for 'federated', by which shadow runs are trained")
 
 
 def _key(what: str, method: str) -> str:

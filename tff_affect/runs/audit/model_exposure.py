@@ -20,7 +20,11 @@ from tff_affect.privacy.audit.samples import Samples
 from tff_affect.runs.audit.audited import AuditedRun
 from tff_affect.runs.audit.client_updates import ClientUpdates, UpdateSettings, Windows
 from tff_affect.runs.audit.exposure import FeatureSurfaces, Surface, drawn, sessions_of
+from tff_affect.runs.audit.recording_parts import apart, part_of, stage_parts
+from tff_affect.staging import staging_folder
 
+Output = Callable[[StagedCohort, str], np.ndarray]
+"""From staged sequences and one of their clients to ``[values, channel]``."""
 _ENROLLED, _PROBED = 8, 4
 _SHARE = 0.7
 
@@ -69,23 +73,34 @@ class ModelSurfaces:
     def _states(self) -> Exposed:
         forward = self._forward(Network.states)
 
-        def states(subject: str) -> np.ndarray:
-            features, _, starts = self.staged.windows(subject)
-            frames = tf.shape(self.staged.sequence(subject))[0]
-            return np.asarray(average_windows(forward(features), starts, frames))
+        def states(staged: StagedCohort, client: str) -> np.ndarray:
+            features, _, starts = staged.windows(client)
+            return np.asarray(average_windows(forward(features), starts, tf.shape(staged.sequence(client))[0]))
 
-        return self.features.of_series({subject: states(subject) for subject in self.features.subjects})
+        return self._exposed_outputs(states)
 
     def _predictions(self) -> Exposed:
         forward, data = self._forward(Network.predict), self.staged.data
 
-        def predicted(subject: str) -> np.ndarray:
-            features, _, starts = self.staged.windows(subject)
-            frames = len(self.staged.gold(subject))
-            return np.asarray(self.staged.to_frames(forward(features), starts, frames))
+        def predicted(staged: StagedCohort, client: str) -> np.ndarray:
+            features, _, starts = staged.windows(client)
+            return np.asarray(staged.to_frames(forward(features), starts, len(staged.gold(client))))
 
-        series = {subject: predicted(subject) for subject in self.features.subjects}
-        return self.features.of_series(series, data.hop if data.target == "window" else 1)
+        return self._exposed_outputs(predicted, data.hop if data.target == "window" else 1)
+
+    def _exposed_outputs(self, output: Output, frames_of_a_value: int = 1) -> Exposed:
+        """Of whole sessions where people have several, otherwise of first and last parts with nothing in common."""
+        subjects = self.features.subjects
+        people = sessions_of(self.run.cohort, subjects)
+        if any(len(sessions) > 1 for sessions in people.values()):
+            return self.features.of_series({s: output(self.staged, s) for s in subjects}, frames_of_a_value)
+        with staging_folder() as place:
+            staged = stage_parts(self.staged, subjects, place)
+            parts = {
+                person: (output(staged, part_of(subject, "first")), output(staged, part_of(subject, "last")))
+                for person, (subject,) in people.items()
+            }
+        return self.features.of_parts(parts, frames_of_a_value)
 
     def _forward(self, what: Callable[[Network, list[tf.Tensor], tf.Tensor], tf.Tensor]) -> Callable:
         network = Network(self.run.config.model, self.staged.shape)
@@ -116,7 +131,9 @@ class ModelSurfaces:
             return (features, labels), sessions[-1]
         ((features, labels),) = sessions
         first, last = first_and_last(len(features), self.staged.data.window, self.staged.data.hop)
-        return (features[:first], labels[:first]), (features[last:], labels[last:])
+        scaling = self.staged.data.scaling
+        known, unknown = (features[:first], labels[:first]), (features[last:], labels[last:])
+        return apart(known, scaling), apart(unknown, scaling)
 
     def _samples(self, maker: ClientUpdates, start: Weights, windows: Windows, draws: int, purpose: str) -> Samples:
         count = len(windows[0])

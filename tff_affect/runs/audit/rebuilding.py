@@ -6,6 +6,7 @@ window, as federated SGD sends it, seen as the method lets it be seen. The secon
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
@@ -58,7 +59,7 @@ class Victims:
         """The victims: those with a complete stretch."""
         train = self.run.split.train
         order = np.random.default_rng(derived_seed(self.seed, "victims")).permutation(len(train))
-        found = [train[i] for i in order if self._stretch(train[i]) is not None][: self.count]
+        found = [train[i] for i in order if self.stretch(train[i]) is not None][: self.count]
         if not found:
             raise InputError(f"inversion: expected a training subject with {self.frames} frames in a row, found none")
         return found
@@ -70,11 +71,11 @@ class Victims:
 
     def stretches(self, subjects: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """The first complete stretch of each subject that has one: features and labels ``[subjects, 1, time, ...]``."""
-        found = [stretch for subject in subjects if (stretch := self._stretch(subject)) is not None]
+        found = [stretch for subject in subjects if (stretch := self.stretch(subject)) is not None]
         cut = np.stack(found)[:, np.newaxis]
         return cut[..., : self.staged.features], cut[..., self.staged.features :]
 
-    def _stretch(self, subject: str) -> np.ndarray | None:
+    def stretch(self, subject: str) -> np.ndarray | None:
         """``[time, feature + label]`` without a gap, from the last part of the recording, or the latest before it."""
         sequence = self.staged.sequence(subject).numpy()
         whole = np.isfinite(sequence).all(axis=1)
@@ -90,7 +91,7 @@ class Victims:
     def companions(self) -> list[str]:
         """Training subjects beside a victim in a round; where too few have a complete stretch, some stand for two."""
         train = self.run.split.train
-        whole = [name for name in train if name not in self.names and self._stretch(name) is not None] or self.names
+        whole = [name for name in train if name not in self.names and self.stretch(name) is not None] or self.names
         return [whole[number % len(whole)] for number in range(len(train) - 1)]
 
     @property
@@ -139,14 +140,16 @@ def _worst_case(sought: Victims, method: str) -> list[Finding]:
     ways = _protections(run, method, len(run.split.train))
     seen = [observe(updates, way, derived_seed(sought.seed, "inverted", name), others) for name, way in ways.items()]
     stacked = [np.concatenate(parts) for parts in zip(*seen, strict=True)]
+    if all(sought.stretch(name) is None for name in sought.decoys):
+        raise InputError(f"inversion: expected a subject with {sought.frames} frames in a row beside the victims")
     decoys = sought.stretches(sought.decoys)[0]
     found: list[Finding] = []
+    known = np.tile(labels, (len(ways), 1, 1, 1))
     attempts = {
-        f"{config.matching}, labels {'known' if known else 'sought'}": rebuild_windows(
-            sought.first_weights, stacked, work, np.tile(labels, (len(ways), 1, 1, 1)) if known else None, config
+        f"{matching}, labels {'known' if given is not None else 'sought'}": rebuild_windows(
+            sought.first_weights, stacked, work, given, replace(_WORST_CASE, matching=matching)
         ).features
-        for config in (_WORST_CASE,)
-        for known in (True, False)
+        for matching, given in (("cosine", known), ("cosine", None), ("squared distance", known))
     }
     for place, name in enumerate(ways):
         own = slice(place * len(features), (place + 1) * len(features))
@@ -201,9 +204,12 @@ def _real_updates(sought: Victims, settings: UpdateSettings) -> list[Finding]:
     run, staged, training = sought.run, sought.staged, settings.config.training
     makers = ClientUpdates(staged, settings)
     windows = {name: staged.training_windows(name) for name in staged.clients}
-    count = len(windows[sought.names[0]][0])
+    lengths = Counter(len(windows[name][0]) for name in sought.names)
+    count = lengths.most_common(1)[0][0]
     alike = [name for name, (features, _) in windows.items() if len(features) == count]
     victims = [name for name in sought.names if name in alike]
+    if len(alike) == len(victims):
+        raise InputError(f"inversion: expected a subject with {count} windows beside the victims, found none")
     sent = [
         makers.update(sought.first_weights, windows[name], derived_seed(sought.seed, "sent", name)) for name in victims
     ]

@@ -28,11 +28,11 @@ def recognition_steps(surfaces: Iterable[Surface], cohort: Cohort, attacks: Iter
     """
     wanted, attributes = set(attacks), attributes_of(cohort)
     for surface in surfaces:
-        exposed = cache(surface.exposed)
+        exposed, linked = cache(surface.exposed), cache(surface.linked or surface.exposed)
         if "re-identification" in wanted:
             yield _step("re-identification", surface, partial(_reidentified, surface, exposed, seed))
         if "verification" in wanted:
-            yield _step("verification", surface, partial(_verified, surface, exposed, seed))
+            yield _step("verification", surface, partial(_verified, surface, linked, seed))
         for name, values in attributes.items() if "attribute" in wanted else ():
             work = partial(_inferred, surface, exposed, name, values, seed)
             yield _step(f"{name} from", surface, work, f"attribute-{name}")

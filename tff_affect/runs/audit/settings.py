@@ -6,6 +6,11 @@ from dataclasses import dataclass
 
 from tff_affect.errors import InputError
 
+AUDIT_FOLDER = "audit"
+"""Where a study keeps its audit."""
+LEAST_SHADOWS = 6
+"""With fewer no subject is trained with twice, and left out twice, beside a run and its counterpart."""
+
 ATTACKS = ("re-identification", "verification", "attribute", "inversion", "epsilon", "membership")
 
 
@@ -41,6 +46,12 @@ class AuditConfig:
             raise InputError(f"audit: expected windows above 0 seconds, found {self.seconds:g}")
         if self.shadows % 2:
             raise InputError(f"audit: expected an even number of shadow runs, found {self.shadows}")
-        for name, least in (("seed", 0), ("shadows", 6), ("most_people", 2), ("victims", 1), ("most_runs", 1)):
+        for name, least in (
+            ("seed", 0),
+            ("shadows", LEAST_SHADOWS),
+            ("most_people", 2),
+            ("victims", 1),
+            ("most_runs", 1),
+        ):
             if getattr(self, name) < least:
                 raise InputError(f"audit: expected {name} of at least {least}, found {getattr(self, name)}")

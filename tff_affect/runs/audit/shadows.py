@@ -34,6 +34,7 @@ from tff_affect.models.registry import Weights
 from tff_affect.privacy_config import PrivacyConfig
 from tff_affect.progress import Progress
 from tff_affect.run_folder import read_weights
+from tff_affect.runs.audit.settings import LEAST_SHADOWS
 from tff_affect.runs.planned import PlannedRun, StagingRooms, plan_runs
 from tff_affect.runs.study import run_study, study_facts
 from tff_affect.splits import Split
@@ -41,8 +42,6 @@ from tff_affect.staging import staging_folder
 
 ATTACKED = ("centralised", "federated", PRIVATE_CENTRALISED, PRIVATE_FEDERATED)
 """Ways of training that give one model from many subjects."""
-LEAST_SHADOWS = 6
-"""With fewer no subject is trained with twice, and left out twice, beside a run and its counterpart."""
 _NEARLY_ONE = 1 - 1e-6
 _LEAST_ERROR = 1e-12
 

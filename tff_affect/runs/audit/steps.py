@@ -79,7 +79,7 @@ def carry_out(steps: Sequence[Step], folder: Path, facts: Mapping[str, Any], pro
 
 def _kept_or_done(step: Step, folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
     file = folder / f"{step.key}.json"
-    told = json.dumps([facts, step.depends], sort_keys=True)
+    told = json.dumps([step.label, facts, step.depends], sort_keys=True)
     key = hashlib.sha256(told.encode()).hexdigest()
     kept = _kept(file, key)
     if kept is not None:
@@ -94,9 +94,11 @@ def _kept_or_done(step: Step, folder: Path, facts: Mapping[str, Any]) -> dict[st
 
 
 def _kept(file: Path, key: str) -> dict[str, Any] | None:
-    """What an earlier audit of the same kept; a file that is damaged is written anew."""
+    """What an earlier audit of the same found; a file that is damaged, or says why nothing was, is written anew."""
     try:
         found = read_json(file)
     except InputError:
         return None
-    return found if isinstance(found, dict) and found.get("key") == key else None
+    if not isinstance(found, dict) or found.get("key") != key or found.get("left_out"):
+        return None
+    return found
