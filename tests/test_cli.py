@@ -25,7 +25,7 @@ COMMANDS = [
     *("demo", "train", "evaluate", "split", "doctor", "grid"),
     *("data inspect", "data convert", "data synthesize", "data video"),
     *("labels fuse", "labels delay"),
-    *("privacy plan", "privacy sweep"),
+    *("privacy plan", "privacy sweep", "privacy audit", "privacy compare"),
 ]
 TINY = ["--subjects", "5", "--seconds", "20", "--frame-rate", "2.5"]
 

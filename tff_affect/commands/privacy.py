@@ -16,8 +16,6 @@ from tff_affect.errors import InputError
 privacy_app = typer.Typer(
     help="Plan differential privacy, see what it costs, and attack what it claims.", no_args_is_help=True
 )
-privacy_app.command("audit")(privacy_audit)
-privacy_app.command("compare")(privacy_compare)
 
 
 @privacy_app.command("plan")
@@ -141,3 +139,7 @@ def privacy_sweep(
     for line in (tradeoff_caption(outcome.rows, outcome.text), *verdicts(outcome.rows, outcome.text)):
         console.print(line, markup=False, highlight=False)
     print(f"Tables and figures: {out}")
+
+
+privacy_app.command("audit")(privacy_audit)
+privacy_app.command("compare")(privacy_compare)

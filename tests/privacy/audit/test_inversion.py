@@ -96,7 +96,7 @@ def test_the_strongest_attacker_counts_and_pays_for_the_choice() -> None:
     assert four.beats_chance
     assert set(four.details) == {"weak", "strong", "w", "v"}
     assert four.sentence == (
-        "from one person's update the server rebuilds 30 s of their action units with correlation 0.86 (with other "
+        "from one person's update the server rebuilds 30 s of their action units, correlation 0.86 (with other "
         "people's 0.00)"
     )
 
