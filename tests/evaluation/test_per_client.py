@@ -202,6 +202,13 @@ def test_measured_and_post_processed_are_never_averaged_or_pooled_together() -> 
     assert summary["ccc_pooled"][1] == pytest.approx(expected)
 
 
+def test_one_run_of_a_study_keeps_its_seed_and_fold(tmp_path: Path) -> None:
+    for name, found in (("seed-3_fold-1", (3, 1)), ("seed-2", (2, 0)), ("mine", (0, 0))):
+        (tmp_path / name).mkdir()
+        write_results(tmp_path / name / "results.csv", rows("federated", "P1", *series(0)))
+        assert per_client.run_folders(tmp_path / name) == [(*found, tmp_path / name)]
+
+
 def test_a_study_is_a_run_or_a_folder_of_runs(tmp_path: Path) -> None:
     for name in ("seed-10", "seed-2_fold-1", "seed-2", "seed-x", "other"):
         (tmp_path / name).mkdir()
