@@ -87,7 +87,7 @@ def test_a_claim_above_the_bound_stands() -> None:
     assert not found.refuted
     assert (found.value, found.chance, found.best, found.level) == (3.4, 0.0, math.inf, 0.99)
     assert found.sentence == (
-        "claimed epsilon 4.2 at delta 0.005 for one subject; canaries show at least 3.4 (99% confidence): not refuted"
+        "claimed epsilon 4.2 at delta 0.005 for one subject; canaries show at least 3.4 (99 % confidence): not refuted"
     )
     json.dumps(found.to_json(), allow_nan=False)
 
