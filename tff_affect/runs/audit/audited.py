@@ -98,7 +98,8 @@ class AuditedRun:
         home = self.folder if (self.folder / STUDY).is_file() else self.folder.parent
         own = [self.folder / name for name in (SPLIT, PRIVACY, TUNING, DELAY)]
         files = [home / STUDY, home / CONFIG, *own, *map(self._weights_file, self.methods)]
-        files += sorted(self.folder.glob(f"**/{SPENT}"))
+        # Not those of shadow runs, which lie below the audit.
+        files += sorted([*self.folder.glob(f"*/{SPENT}"), *self.folder.glob(f"tuning/*/{SPENT}")])
         return {
             file.relative_to(home).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
             for file in files
