@@ -21,8 +21,9 @@ from tff_affect.report.html import write_report
 from tff_affect.report.privacy import StudyPrivacy, read_privacy
 from tff_affect.report.study import CohortFacts, leading_method
 from tff_affect.report.tables import headline_records, write_summary
-from tff_affect.run_folder import COHORT, read_json, write_json
+from tff_affect.run_folder import COHORT, STUDY, WORKERS, read_json, write_json
 from tff_affect.splits import Split, make_splits
+from tff_affect.staging import private_temporary_files
 
 SUMMARY = "summary.csv"
 
@@ -57,6 +58,7 @@ def train(
     progress: Progress | None = None,
     processes: int = 1,
     delay_of: Callable[[Split], float] | None = None,
+    hosts: Path | None = None,
 ) -> Outcome:
     """Runs or resumes a study and writes ``summary.csv`` and ``report.html`` into its folder.
 
@@ -67,10 +69,46 @@ def train(
         progress: Shows how far it is.
         processes: Runs carried out side by side.
         delay_of: Each split's own annotation delay; ``data.target_delay`` for all by default.
+        hosts: The file that lists the workers, where those hold the data; ``config.data.cohort`` is not read then.
 
     Raises:
         InputError: For anything wrong with cohort, configuration or folder.
     """
+    _require_way(folder, resume, hosts)
+    with private_temporary_files():
+        if hosts is None:
+            manifest = _train_here(config, folder, resume, progress, processes, delay_of).manifest
+        else:
+            from tff_affect.runs.remote import run_remote_study
+
+            manifest = run_remote_study(config, hosts, folder, resume, progress).manifest
+    facts = CohortFacts(
+        manifest.name, manifest.synthetic, len(manifest.subjects), manifest.frame_rate, manifest.time_unit
+    )
+    write_json(folder / COHORT, vars(facts))
+    return evaluate(folder)
+
+
+def _require_way(folder: Path, resume: bool, hosts: Path | None) -> None:
+    """Raises `InputError` where a study of workers is resumed without them, or another one with them."""
+    file = folder / STUDY
+    if not resume or not file.is_file():
+        return
+    over_workers = WORKERS in read_json(file)
+    if over_workers and hosts is None:
+        raise InputError("the study here runs over workers; name them by --workers HOSTS.yaml", file=folder)
+    if hosts is not None and not over_workers:
+        raise InputError("the study here runs on one machine; leave --workers out, or name a new folder", file=folder)
+
+
+def _train_here(
+    config: StudyConfig,
+    folder: Path,
+    resume: bool,
+    progress: Progress | None,
+    processes: int,
+    delay_of: Callable[[Split], float] | None,
+) -> Cohort:
     # TensorFlow is imported here: what is wrong with the cohort is said first, and fast.
     cohort = Cohort.open(config.data.cohort)
     splits = make_splits(cohort, config.split)
@@ -78,12 +116,7 @@ def train(
 
     ceiling = ceiling_of(cohort, config.data, config.rows)
     run_study(config, cohort, splits, folder, resume, progress, ceiling, processes, delay_of)
-    manifest = cohort.manifest
-    facts = CohortFacts(
-        manifest.name, manifest.synthetic, len(cohort.subjects), manifest.frame_rate, manifest.time_unit
-    )
-    write_json(folder / COHORT, vars(facts))
-    return evaluate(folder)
+    return cohort
 
 
 def evaluate(folder: Path) -> Outcome:

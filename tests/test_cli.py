@@ -17,6 +17,7 @@ from data_prep.synthetic import write_synthetic_cohort
 from data_prep.synthetic_model import SyntheticConfig
 from tff_affect import cli, doctor
 from tff_affect.cohort import Cohort
+from tff_affect.commands.worker import cert_app
 from tff_affect.doctor import Check
 from tff_affect.run_folder import locked
 
@@ -26,6 +27,8 @@ COMMANDS = [
     *("data inspect", "data convert", "data synthesize", "data video"),
     *("labels fuse", "labels delay"),
     *("privacy plan", "privacy sweep", "privacy audit", "privacy compare"),
+    *("anonymize train", "anonymize apply", "anonymize evaluate"),
+    *("worker serve", "worker cert authority", "worker cert worker", "worker cert driver", "worker cert show"),
 ]
 TINY = ["--subjects", "5", "--seconds", "20", "--frame-rate", "2.5"]
 
@@ -85,6 +88,7 @@ def test_every_command_is_looked_at() -> None:
         return [c.name or c.callback.__name__ for c in app.registered_commands]  # type: ignore[attr-defined]
 
     groups = {"data": cli.data_app, "labels": cli.labels_app, "privacy": cli.privacy_app}
+    groups |= {"anonymize": cli.anonymize_app, "worker": cli.worker_app, "worker cert": cert_app}
     assert [*names(cli.app), *(f"{group} {name}" for group, app in groups.items() for name in names(app))] == COMMANDS
 
 

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from staged_clients import FEATURES, WINDOW, staged_clients
 
 from tff_affect.client_data import (
-    Scaling,
     StagedCohort,
     average_windows,
     check_windows,
@@ -20,6 +19,7 @@ from tff_affect.cohort import Cohort, CohortManifest, SubjectEntry, SubjectTable
 from tff_affect.config import DataConfig
 from tff_affect.errors import InputError
 from tff_affect.learning.runtime import local_runtime
+from tff_affect.scaling import Scaling
 
 
 def data(**changes: object) -> DataConfig:

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tff_affect import __version__
+from tff_affect.commands.anonymize import anonymize_app
 from tff_affect.commands.data import data_app
 from tff_affect.commands.grid import grid
 from tff_affect.commands.labels import labels_app
 from tff_affect.commands.privacy import privacy_app
 from tff_affect.commands.shared import AsJson, Out, Processes, Quiet, print_rows
 from tff_affect.commands.video import data_video
-from tff_affect.errors import AffectError
+from tff_affect.commands.worker import worker_app
+from tff_affect.errors import AffectError, InputError
 
 if TYPE_CHECKING:
     from experiments.train import Outcome
@@ -35,6 +37,8 @@ data_app.command("video")(data_video)
 app.add_typer(data_app, name="data")
 app.add_typer(labels_app, name="labels")
 app.add_typer(privacy_app, name="privacy")
+app.add_typer(anonymize_app, name="anonymize")
+app.add_typer(worker_app, name="worker")
 
 _INTERRUPTED = 130
 
@@ -112,6 +116,9 @@ def train(
         int | None, typer.Option("--folds", min=2, help="Subject-wise k-fold with this many folds.")
     ] = None,
     processes: Processes = 1,
+    workers: Annotated[
+        Path | None, typer.Option("--workers", help="YAML file that lists remote workers, which hold the data.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the study in OUT, with its own settings.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Accept a privacy.delta of 1 / subjects or more.")] = False,
     quiet: Quiet = False,
@@ -131,8 +138,13 @@ def train(
     settings += ["split.scheme=k-fold", f"split.folds={folds}"] if folds is not None else []
     if resume and config is None and (out / "config.yaml").is_file():
         config = out / "config.yaml"
-    outcome = run(load_config(config, settings, cohort), out, resume, make_progress(quiet), processes)
-    _show(outcome, as_json)
+    if workers is not None:
+        if cohort is not None or processes != 1:
+            other = "--cohort" if cohort is not None else "--processes"
+            raise InputError(f"expected --workers alone, found {other} too: the workers hold the data and compute")
+        cohort = workers
+    study = load_config(config, settings, cohort)
+    _show(run(study, out, resume, make_progress(quiet), processes, hosts=workers), as_json)
 
 
 @app.command()
@@ -174,9 +186,16 @@ def split(
 def doctor(
     smoke: Annotated[bool, typer.Option(help="Also run one round of federated averaging.")] = True,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds that round may take.")] = 120.0,
+    workers: Annotated[
+        Path | None, typer.Option("--workers", help="YAML file that lists remote workers: look at those instead.")
+    ] = None,
+    jobs: Annotated[
+        list[Path] | None,
+        typer.Option("--jobs", help="A Slurm script or Kubernetes manifests: look at that instead; repeatable."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check the installation; every fault comes with its fix.
+    """Check the installation, the workers of a study or a job that starts them; every fault comes with its fix.
 
     Example: tff-affect doctor --no-smoke
     """
@@ -184,7 +203,17 @@ def doctor(
 
     from tff_affect.doctor import diagnose, smoke_test
 
-    checks = [*diagnose(), *([smoke_test(timeout)] if smoke else [])]
+    checks = []
+    if workers is not None:
+        from tff_affect.doctor_workers import diagnose_workers
+
+        checks += diagnose_workers(workers)
+    if jobs:
+        from tff_affect.doctor_jobs import diagnose_jobs
+
+        checks += diagnose_jobs(jobs)
+    if workers is None and not jobs:
+        checks = [*diagnose(), *([smoke_test(timeout)] if smoke else [])]
     print_rows([asdict(check) for check in checks], as_json)
     if not all(check.ok for check in checks):
         raise typer.Exit(1)

@@ -16,38 +16,15 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_federated as tff
 
-from tff_affect.cohort import Cohort
+from tff_affect.cohort import Cohort, CohortManifest
 from tff_affect.config import DataConfig
 from tff_affect.errors import InputError
+from tff_affect.scaling import Scaling
 
 ABSENT = ""
 """Stands for a client that takes no part: it contributes nothing."""
 _KEY_SEPARATOR = "#"
 _TOO_FEW = "shorten data.window, lower data.minimum_valid or leave the subject out"
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """Feature means and deviations, ``[features]`` each, in the unit of the features."""
-
-    mean: np.ndarray
-    deviation: np.ndarray
-
-    @classmethod
-    def of(cls, mean: np.ndarray, variance: np.ndarray) -> Scaling:
-        """From moments; a constant feature is centred and left unscaled."""
-        deviation = np.sqrt(np.maximum(variance, 0))
-        return cls(np.asarray(mean, np.float64), np.where(deviation > 1e-8, deviation, 1.0))
-
-    @classmethod
-    def of_subject(cls, features: np.ndarray) -> Scaling:
-        """From one subject's whole recording ``[frames, features]``: uses no label, but all features (transductive)."""
-        features = features.astype(np.float64)
-        return cls.of(np.nanmean(features, axis=0), np.nanvar(features, axis=0))
-
-    def apply(self, features: np.ndarray) -> np.ndarray:
-        """Standardises ``[frames, features]``; NaN stays NaN."""
-        return ((features - self.mean) / self.deviation).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -121,10 +98,19 @@ class StagedCohort:
         )
 
     def sequence(self, client: tf.Tensor | str) -> tf.Tensor:
-        """A client's whole sequence, ``[frames, features + labels]``; usable in a graph."""
-        file = tf.strings.join([str(self.folder), "/", client, ".f32"])
-        values = tf.io.decode_raw(tf.io.read_file(file), tf.float32)
+        """A client's whole sequence, ``[frames, features + labels]``, of no frame for `ABSENT`; usable in a graph."""
+        columns = self.features + len(self.labels)
+        found = tf.cond(tf.equal(client, ABSENT), lambda: tf.zeros([0, columns]), lambda: self.stored(client))
+        return tf.ensure_shape(found, [None, columns])
+
+    def stored(self, client: tf.Tensor | str) -> tf.Tensor:
+        """`sequence` of a client that is there, as it is read."""
+        values = tf.io.decode_raw(tf.io.read_file(self.file_of(client)), tf.float32)
         return tf.reshape(values, [-1, self.features + len(self.labels)])
+
+    def file_of(self, client: tf.Tensor | str) -> tf.Tensor:
+        """Where a client's sequence is stored."""
+        return tf.strings.join([str(self.folder), "/", client, ".f32"])
 
     def gold(self, client: str) -> np.ndarray:
         """A client's gold standard as it is scored: delayed, NaN where masked.
@@ -155,6 +141,10 @@ class StagedCohort:
         valid = tf.cast(tf.reduce_all(tf.math.is_finite(sequence), axis=-1), tf.float32)
         count = tf.reduce_sum(tf.gather(valid, self._frames_of(starts)), axis=-1)
         return self._cut(sequence, tf.boolean_mask(starts, self._enough(count)))
+
+    def count_windows(self, clients: Sequence[str]) -> dict[str, int]:
+        """How many windows each client has to learn from."""
+        return {client: len(self.training_windows(client)[0]) for client in clients}
 
     def _padded(self, client: tf.Tensor | str) -> tuple[tf.Tensor, tf.Tensor]:
         """A client's sequence, to the end of its last window, and the windows' first frames."""
@@ -250,15 +240,16 @@ def training_key(client: str, seed: int) -> str:
 
 
 def parts_of_key(key: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Client and seed of a `training_key`, as strings; usable in a graph."""
-    parts = tf.strings.split([key], _KEY_SEPARATOR).to_tensor()[0]
+    """Client and seed of a `training_key`, as strings; `ABSENT` alone is one, too. Usable in a graph."""
+    whole = tf.where(tf.equal(key, ABSENT), training_key(ABSENT, 0), key)
+    parts = tf.strings.split([whole], _KEY_SEPARATOR).to_tensor()[0]
     return parts[0], parts[1]
 
 
 def check_windows(staged: StagedCohort, clients: Sequence[str]) -> None:
     """Raises `InputError` for a training client without a single usable window."""
-    for client in clients:
-        if not int(tf.shape(staged.training_windows(client)[0])[0]):
+    for client, count in staged.count_windows(clients).items():
+        if not count:
             raise InputError(
                 f"no window of {staged.data.window} frames has {staged.data.minimum_valid:.0%} valid frames; "
                 f"{_TOO_FEW}",
@@ -279,18 +270,16 @@ def stage_cohort(cohort: Cohort, folder: Path, data: DataConfig, scaling: Scalin
         InputError: If the delay leaves a subject without labels or, where a window has one target, if none of a
             subject's windows has one.
     """
-    delay = round(data.target_delay * cohort.manifest.frame_rate)
+    delay = delay_in_frames(cohort.manifest, data)
     for subject in cohort.subjects:
         table = cohort.load(subject)
         seen = table.trusted[:, np.newaxis]
         features = np.where(seen, table.features, np.nan)
         labelled = np.isfinite(table.labels).all(axis=1)[:, np.newaxis]
         labels = np.where(seen, _delayed(np.where(labelled, table.labels, np.nan), delay), np.nan)
-        if data.target == "window" and len(labels) < data.window:
-            reason = f"expected at least one window of {data.window} frames, found {len(labels)}; shorten data.window"
-            raise InputError(reason, subject=subject)
+        check_length(subject, table.frames, data, delay)
         if not np.isfinite(labels).any():
-            raise InputError(f"a target delay of {data.target_delay:g} leaves no label", subject=subject)
+            raise _no_label(subject, data)
         if scaling is not None:
             features = scaling.apply(features)
         elif data.scaling == "subject":
@@ -301,6 +290,24 @@ def stage_cohort(cohort: Cohort, folder: Path, data: DataConfig, scaling: Scalin
     if data.target == "window":
         _check_targets(staged)
     return staged
+
+
+def delay_in_frames(manifest: CohortManifest, data: DataConfig) -> int:
+    """Frames by which labels are moved towards the features."""
+    return round(data.target_delay * manifest.frame_rate)
+
+
+def check_length(subject: str, frames: int, data: DataConfig, delay: int) -> None:
+    """Raises `InputError` for a subject with too few frames for a window that has one target, or for the delay."""
+    if data.target == "window" and frames < data.window:
+        reason = f"expected at least one window of {data.window} frames, found {frames}; shorten data.window"
+        raise InputError(reason, subject=subject)
+    if frames <= delay:
+        raise _no_label(subject, data)
+
+
+def _no_label(subject: str, data: DataConfig) -> InputError:
+    return InputError(f"a target delay of {data.target_delay:g} leaves no label", subject=subject)
 
 
 def _check_targets(staged: StagedCohort) -> None:

@@ -84,12 +84,20 @@ def new_folder(path: Path, overwrite: bool = False) -> Iterator[Path]:
             temporary.chmod(0o777 & ~current_umask())
             # The old folder is moved aside, not removed, until the new one is in its place.
             old = Path(f"{temporary}.old")
-            if target.exists():
+            if overwrite and target.exists():
                 target.rename(old)
-            temporary.rename(target)
+            _take_place(temporary, target, path)
             shutil.rmtree(old, ignore_errors=True)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _take_place(temporary: Path, target: Path, path: Path) -> None:
+    """A folder that was filled meanwhile is not replaced."""
+    try:
+        temporary.rename(target)
+    except OSError as error:
+        raise InputError(f"cannot write here: {error.strerror}; name a new folder", file=path) from error
 
 
 @contextmanager

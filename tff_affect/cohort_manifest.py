@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import reprlib
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -40,8 +41,15 @@ def read_manifest(path: Path) -> CohortManifest:
     Raises:
         InputError: For the first thing wrong with the folder or its ``cohort.json``.
     """
-    file = path / MANIFEST
-    content = _read_json(path)
+    return manifest_of(_read_json(path), path / MANIFEST)
+
+
+def manifest_of(content: Mapping[str, Any], file: object) -> CohortManifest:
+    """A checked manifest from what JSON gave.
+
+    Raises:
+        InputError: For the first thing wrong, naming ``file``.
+    """
     try:
         entries = tuple(_entry_from_json(item) for item in content["subjects"])
         manifest = CohortManifest(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -27,10 +29,9 @@ def load_config(
         InputError: For an unreadable file, an unknown key, a value of the wrong type or out of range.
     """
     from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
 
     config = OmegaConf.structured(StudyConfig)
-    try:
+    with named_settings(file):
         if file is not None:
             config = OmegaConf.merge(config, OmegaConf.create(_read_yaml(Path(file))))
         config = OmegaConf.merge(config, OmegaConf.from_dotlist(list(overrides or [])))
@@ -40,8 +41,25 @@ def load_config(
             config = OmegaConf.merge(config, {"data": {"cohort": ""}})
         found: Any = OmegaConf.to_object(config)
         return found if cohort is None else replace(found, data=replace(found.data, cohort=str(cohort)))
+
+
+@contextmanager
+def named_settings(file: object | None = None, all_of_them: str = "the configuration is") -> Iterator[None]:
+    """Says of a setting that OmegaConf refuses in the block which it is, and why, in one line.
+
+    Args:
+        file: Where the settings are from; None for several places.
+        all_of_them: What is wrong where no single setting is.
+
+    Raises:
+        InputError: For an unknown setting, or a value of the wrong type.
+    """
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        yield
     except (OmegaConfBaseException, yaml.YAMLError) as error:
-        place = getattr(error, "full_key", None) or "the configuration is wrong"
+        place = getattr(error, "full_key", None) or f"{all_of_them} wrong"
         raise InputError(f"{place}: {str(error).splitlines()[0]}", file=file) from error
 
 

@@ -21,6 +21,9 @@ from pathlib import Path
 
 from packaging.version import Version
 
+from tff_affect.memory import available_memory
+from tff_affect.workers import enclosed
+
 # The versions of requirements.lock on which everything else stands; tests/test_setup.py compares the two.
 PINS = {
     "tensorflow-federated": "0.87.0",
@@ -73,6 +76,7 @@ def diagnose() -> list[Check]:
         _check_pyarrow(),
         _check_jax(),
         _check_worker(),
+        _check_isolation(),
         _check_memory(),
         _check_scratch(),
     ]
@@ -163,27 +167,21 @@ def _check_worker() -> Check:
     return _check("TFF worker", ok, "executable" if ok else "not executable", "executable", f"chmod +x {worker}")
 
 
+def _check_isolation() -> Check:
+    """Without a namespace studies run all the same, and say so: this is told, and no fault."""
+    command = [sys.executable, "-I", "-S", enclosed.__file__, enclosed.TRY]
+    tried = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=30)
+    possible = tried.returncode == 0
+    found = "network namespace" if possible else "none: workers listen on all interfaces, close them by a firewall"
+    return Check("isolation of workers", True, found, "network namespace")
+
+
 def _check_memory() -> Check:
-    free = _available_memory()
+    free = available_memory()
     if free is None:
         return Check("free memory", True, "unknown", _gigabytes(NEEDED_MEMORY))
     return _check("free memory", free >= NEEDED_MEMORY, _gigabytes(free), f">= {_gigabytes(NEEDED_MEMORY)}",
                   "close other programs, or use fewer clients at once")  # fmt: skip
-
-
-def _available_memory() -> int | None:
-    """Bytes that a program may still take: the system's, or what the container leaves of its limit if that is less."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration, ValueError):
-        return None
-    try:
-        group = Path("/sys/fs/cgroup")
-        limit, used = ((group / name).read_text().strip() for name in ("memory.max", "memory.current"))
-        return free if limit == "max" else min(free, int(limit) - int(used))
-    except (OSError, ValueError):
-        return free
 
 
 def _check_scratch() -> Check:

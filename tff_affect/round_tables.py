@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tff_affect.atomic import replace_text
+from tff_affect.atomic import append_text, remove_temporaries, replace_text
 from tff_affect.learning.program import RoundResult
 from tff_affect.metrics import SufficientStatistics, merge_all
 
@@ -30,8 +30,8 @@ class RoundTables:
     def resume_after(self, round_number: int) -> None:
         """Drops rows of later rounds, and of the final evaluation: they will be computed again."""
         for file, columns in ((self._rounds, self._round_columns()), (self._clients, PER_CLIENT_COLUMNS)):
-            rows = file.read_text(encoding="utf-8").splitlines(keepends=True)[1:] if file.is_file() else []
-            kept = [row for row in rows if row.endswith("\n") and _is_training_row(row, round_number)]
+            remove_temporaries(file.parent, file.name)
+            kept = [row for row in _whole_rows(file) if _is_training_row(row, round_number)]
             replace_text(file, ",".join(columns) + "\n" + "".join(kept))
 
     def _round_columns(self) -> tuple[str, ...]:
@@ -39,13 +39,14 @@ class RoundTables:
         return ("round", "clients", "train_windows", "train_loss", *scores)
 
     def observe(self, result: RoundResult) -> None:
-        """Adds a round's rows."""
+        """Adds a round's rows; they are on the disk when this returns, before a checkpoint covers them."""
         told = {"clients": result.clients, "train_windows": result.windows, "train_loss": result.loss}
         row: dict[str, Any] = {"round": result.number}
         row |= {name: repr(value) for name, value in told.items() if value is not None}
-        if result.development:
-            row |= self._development(list(result.development.values()))
-            self.add_clients(result.number, DEVELOPMENT, result.development)
+        scored = {client: s for client, s in (result.development or {}).items() if s.n.any()}
+        if scored:
+            row |= self._development(list(scored.values()))
+            self.add_clients(result.number, DEVELOPMENT, scored)
         _append(self._rounds, self._round_columns(), [row])
 
     def _development(self, statistics: list[SufficientStatistics]) -> dict[str, str]:
@@ -57,7 +58,7 @@ class RoundTables:
         return cells
 
     def add_clients(self, round_number: int, partition: str, statistics: Mapping[str, SufficientStatistics]) -> None:
-        """Adds the measures of clients after a round; one row per client and dimension."""
+        """Adds the measures of clients after a round; one row per client and dimension where it has a score."""
         rows = [
             {
                 "round": round_number, "partition": partition, "client": client, "dimension": dimension,
@@ -66,6 +67,7 @@ class RoundTables:
             }
             for client, s in statistics.items()
             for i, dimension in enumerate(self._dimensions)
+            if s.n.any()
         ]  # fmt: skip
         _append(self._clients, PER_CLIENT_COLUMNS, rows)
 
@@ -74,8 +76,13 @@ def _append(file: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n", restval="")
     writer.writerows(rows)
-    with open(file, "a", encoding="utf-8") as stream:
-        stream.write(text.getvalue())
+    append_text(file, text.getvalue())
+
+
+def _whole_rows(file: Path) -> list[str]:
+    """The lines of a table, without a last one that was cut short."""
+    content = file.read_bytes() if file.is_file() else b""
+    return [line + "\n" for line in content.decode("utf-8", errors="replace").split("\n")[:-1]]
 
 
 def _is_training_row(row: str, last_round: int) -> bool:

@@ -12,7 +12,7 @@ import json
 import os
 import platform
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,9 @@ from tff_affect.errors import InputError
 CONFIG, ENVIRONMENT, SPLIT, STUDY = "config.yaml", "environment.json", "split.json", "study.json"
 COHORT, TUNING, PRIVACY = "cohort_facts.json", "tuning.json", "privacy.json"
 CHECKPOINTS = "checkpoints"
+WORKERS = "workers"
+"""Key of ``study.json``: what workers held when the study was begun."""
+_LOCK = ".lock"
 _RECORDED_PACKAGES = (
     "tensorflow",
     "tensorflow-federated",
@@ -143,17 +146,31 @@ def read_weights(folder: Path, method: str) -> list[np.ndarray]:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keeps a second driver out of a study's folder.
+    """Keeps a second driver out of a study's folder; the lock of a driver that was killed is gone with it.
 
     Raises:
         InputError: If another process works on it.
     """
-    with open(folder / ".lock", "w", encoding="utf-8") as stream:
+    with ExitStack() as stack:
         try:
+            stream = stack.enter_context(open(folder / _LOCK, "w", encoding="utf-8"))
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             raise InputError("another process is working on this study; wait for it or stop it", file=folder) from error
+        except OSError as error:
+            raise InputError(f"cannot lock the folder: {error.strerror}", file=folder) from error
         yield
+
+
+def check_unlocked(folder: Path) -> None:
+    """Refuses a folder that a driver works on, before anything long is begun; nothing is written to a new folder.
+
+    Raises:
+        InputError: If another process works on it.
+    """
+    if (folder / _LOCK).is_file():
+        with locked(folder):
+            pass
 
 
 def write_json(file: Path, content: Any) -> None:

@@ -15,20 +15,36 @@ _LOCK = ".lock"
 
 
 @contextmanager
-def staging_folder() -> Iterator[Path]:
+def staging_folder(parent: Path | None = None) -> Iterator[Path]:
     """A folder that only this user can read, removed at the end.
 
-    It lies in the system's temporary folder (``TMPDIR`` moves it). What a killed run left there is removed first: its
-    lock went with it, whatever machine or container it ran on.
+    It lies in ``parent``, or else in the system's temporary folder (``TMPDIR`` moves it). What a killed run left there
+    is removed first: its lock went with it, whatever machine or container it ran on.
     """
-    _sweep(Path(tempfile.gettempdir()))
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    parent = Path(tempfile.gettempdir()) if parent is None else parent
+    _sweep(parent)
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
     try:
         with open(folder / _LOCK, "w", encoding="utf-8") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def private_temporary_files() -> Iterator[None]:
+    """Puts the temporary files of this process into a `staging_folder`.
+
+    TensorFlow writes some for as long as the process lives; what a killed one left is swept with the folder then.
+    """
+    before = tempfile.tempdir
+    with staging_folder() as folder:
+        tempfile.tempdir = str(folder)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
 
 
 def _sweep(parent: Path) -> None:

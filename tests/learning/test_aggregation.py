@@ -195,7 +195,7 @@ def test_a_round_that_protects_windows_tells_nothing_of_training(staged: StagedC
     sent = client_update(staged, MODEL, training(), privacy).type_signature.result
     assert tff.structure.name_list(sent) == ["update", "weight"]
     plain = client_update(staged, MODEL, training()).type_signature.result
-    assert tff.structure.name_list(plain) == ["update", "weight", "loss", "windows"]
+    assert tff.structure.name_list(plain) == ["update", "weight", "loss", "windows", "clients"]
 
 
 def test_a_client_sends_its_update_and_nothing_else(staged: StagedCohort) -> None:
@@ -210,6 +210,17 @@ def test_windows_without_noise_and_clipping_in_one_batch_are_federated_averaging
     plain = after(build_federated_averaging(staged, MODEL, training(**changes)), list(WINDOWS), 3)
     assert difference(found, plain) < 1e-6
     assert difference(found, weights()) > 1e-3
+
+
+@pytest.mark.parametrize("absent", [ABSENT, training_key(ABSENT, 0)])
+def test_an_absent_client_adds_no_noise_where_windows_are_protected(staged: StagedCohort, absent: str) -> None:
+    privacy = privacy_of("fixed", level="window", clipping_norm=0.5, noise_multiplier=3.0)
+    compute = client_update(staged, MODEL, training(), privacy)
+    found = compute(tff.learning.models.ModelWeights(weights(), []), absent)
+    assert (np.abs(flat(found["update"])).max(), found["weight"]) == (0, 0)
+    there = compute(tff.learning.models.ModelWeights(weights(), []), training_key("P1", 0))
+    assert np.abs(flat(there["update"])).max() > 0.01
+    assert there["weight"] == 1
 
 
 def test_with_one_window_and_one_step_windows_are_protected_as_subjects_are(tmp_path: Path) -> None:

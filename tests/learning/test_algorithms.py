@@ -9,7 +9,7 @@ import tensorflow as tf
 import tensorflow_federated as tff
 from staged_clients import FEATURES, LABELS, SHAPE, WINDOW, staged_clients
 
-from tff_affect.client_data import StagedCohort, training_key
+from tff_affect.client_data import ABSENT, StagedCohort, training_key
 from tff_affect.config import ModelConfig, OptimizerConfig, TrainingConfig
 from tff_affect.learning import algorithms
 from tff_affect.learning.algorithms import build_federated_averaging, build_optimizer
@@ -175,7 +175,30 @@ def test_a_client_without_windows_or_with_diverged_weights_counts_nothing(tmp_pa
     }
     assert (train["P4"]["num_examples"], train["P4"]["loss"]) == (0, 0)
     assert train["P5"]["num_examples"] == 8
+    assert (train["P4"]["num_clients"], train["P5"]["num_clients"]) == (1, 0)
     assert not np.isfinite(train["P5"]["loss"])
+
+
+@pytest.mark.parametrize("weighting", ["windows", "uniform"])
+@pytest.mark.parametrize("target", ["frame", "window"])
+def test_absent_clients_change_nothing_and_are_not_counted(tmp_path: Path, weighting: str, target: str) -> None:
+    staged = staged_clients(tmp_path, WINDOWS, missing=0.1, target=target)
+    process = build_federated_averaging(staged, MODEL, training(weighting=weighting, local_epochs=2, batch_size=2))
+    start = initial_weights(MODEL, staged.shape, seed=3)
+    state = process.set_model_weights(process.initialize(), tff.learning.models.ModelWeights(start, []))
+    keys = [training_key(client, 1) for client in WINDOWS]
+    alone = process.next(state, keys)
+    padded = process.next(state, [ABSENT, *keys[:2], training_key(ABSENT, 0), *keys[2:], ABSENT])
+    pair = [list(process.get_model_weights(output.state).trainable) for output in (alone, padded)]
+    assert difference(*pair) < 1e-7
+    assert difference(pair[0], start) > 1e-3
+    told = [output.metrics["client_work"]["train"] for output in (alone, padded)]
+    assert [t["num_clients"] for t in told] == [3, 3]
+    assert told[0]["num_examples"] == told[1]["num_examples"] == 2 * sum(WINDOWS.values())
+    assert told[1]["loss"] == pytest.approx(told[0]["loss"], rel=1e-6)
+    nobody = process.next(state, [ABSENT, training_key(ABSENT, 0)])
+    assert difference(list(process.get_model_weights(nobody.state).trainable), start) == 0
+    assert dict(nobody.metrics["client_work"]["train"]) == {"num_clients": 0, "num_examples": 0, "loss": 0}
 
 
 def test_fedprox_pulls_clients_towards_the_server(staged: StagedCohort) -> None:

@@ -3,9 +3,12 @@ from pathlib import Path
 import audmetric
 import numpy as np
 import pytest
+import tensorflow_federated as tff
 from staged_clients import FEATURES, LABELS, staged_clients
 
+from tff_affect.client_data import ABSENT
 from tff_affect.config import ModelConfig, TrainingConfig
+from tff_affect.errors import RunError
 from tff_affect.learning.baselines import Trainer
 from tff_affect.learning.federated_evaluation import FederatedEvaluation
 from tff_affect.metrics import merge_all
@@ -66,3 +69,45 @@ def test_equals_evaluation_in_this_process_in_any_order(tmp_path: Path, target: 
     for a, b in zip(beside(), federated, strict=True):
         np.testing.assert_array_equal(a.to_array(), b.to_array())
     assert evaluation.statistics(weights, []) == []
+
+
+class Losing(tff.framework.SyncContext):
+    """A context that finds no worker for some clients: what is computed for them is computed for nobody."""
+
+    def __init__(self, *lost: str) -> None:
+        self._lost, self._context = lost, tff.framework.get_context_stack().current
+
+    def invoke(self, comp: object, arg: object) -> object:
+        weights, clients = arg
+        return self._context.invoke(comp, type(arg)([(None, weights), (None, [self._found(c) for c in clients])]))
+
+    def _found(self, client: str) -> str:
+        return ABSENT if client in self._lost else client
+
+
+@pytest.mark.parametrize("target", ["frame", "window"])
+def test_a_client_that_no_worker_can_read_is_named_and_a_round_goes_on_without(tmp_path: Path, target: str) -> None:
+    staged = staged_clients(tmp_path, CLIENTS, missing=0.1, target=target)
+    evaluation, clients = FederatedEvaluation(staged, MODEL), list(CLIENTS)
+    weights = initial_weights(MODEL, staged.shape, seed=6)
+    expected = evaluation.statistics(weights, clients)
+    with tff.framework.get_context_stack().install(Losing("P1", "P3")):
+        for final in (evaluation.statistics, evaluation.predictions):
+            with pytest.raises(RunError, match="no worker could read P1, P3; look at the workers' logs"):
+                final(weights, clients)
+        first, second, third = evaluation.begin(weights, clients)()
+        assert len(evaluation.predictions(weights, ["P2"])) == 1
+    np.testing.assert_array_equal(second.to_array(), expected[1].to_array())
+    for lost in (first, third):
+        np.testing.assert_array_equal(lost.to_array(), np.zeros((2, 6)))
+    with tff.framework.get_context_stack().install(Losing(*clients)):
+        assert evaluation.begin(weights, clients)() == []
+
+
+def test_a_client_without_a_label_is_scored_on_no_frame(tmp_path: Path) -> None:
+    staged = staged_clients(tmp_path, {"P1": 2, "P2": 2})
+    sequence = staged.sequence("P1").numpy().copy()
+    sequence[:, FEATURES:] = np.nan
+    sequence.tofile(tmp_path / "P1.f32")
+    first, second = FederatedEvaluation(staged, MODEL).statistics(initial_weights(MODEL, staged.shape, 6), ["P1", "P2"])
+    assert (first.n.tolist(), second.n.tolist()) == ([0, 0], [20, 20])

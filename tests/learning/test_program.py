@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tff_affect.config import TrainingConfig
-from tff_affect.learning.program import FederatedProgram, RoundResult
+from tff_affect.learning.program import FederatedProgram, RoundResult, development_score
 from tff_affect.learning.sampling import ClientSampling
 from tff_affect.metrics import SufficientStatistics
 
@@ -20,7 +20,9 @@ GOLD = np.array([0.0, 1.0, 2.0, 3.0])[:, None]
 
 
 class CountingProcess:
-    """Adds one to its only weight each round."""
+    """Adds one to its only weight each round, and finds one client of all that were asked."""
+
+    read = 1
 
     def __init__(self) -> None:
         self.keys: list[list[str]] = []
@@ -33,7 +35,7 @@ class CountingProcess:
 
     def next(self, state: dict, keys: list[str]) -> SimpleNamespace:
         self.keys.append(keys)
-        metrics = {"client_work": {"train": {"num_examples": len(keys), "loss": 1.0}}}
+        metrics = {"client_work": {"train": {"num_clients": self.read, "num_examples": len(keys), "loss": 1.0}}}
         return SimpleNamespace(state={"w": state["w"] + 1}, metrics=metrics)
 
     def get_model_weights(self, state: dict) -> SimpleNamespace:
@@ -191,3 +193,32 @@ def test_a_process_that_withholds_what_it_measured_gives_rounds_without_it() -> 
     rows = Rows()
     replace(program(), process=Silent()).run(Memory(), rows)  # type: ignore[arg-type]
     assert {(r.clients, r.windows, r.loss) for r in rows.rows.values()} == {(None, None, None)}
+
+
+def test_the_clients_of_a_round_are_those_that_the_process_found() -> None:
+    rows = Rows()
+    program(clients_per_round=2).run(Memory(), rows)
+    assert {r.clients for r in rows.rows.values()} == {1}
+
+
+def test_a_round_that_nobody_could_score_is_neither_best_nor_stale() -> None:
+    class Blind(PeakEvaluation):
+        def begin(self, weights: list, clients: list[str]) -> Callable[[], list[SufficientStatistics]]:
+            scored = self.statistics(weights, clients)
+            return lambda: [] if float(weights[0][0]) in (2.0, 3.0, 4.0) else scored
+
+    rows = Rows()
+    blind = replace(program(rounds=8, patience=2), evaluation=Blind(peak=5.0))
+    (weight,), best = blind.run(Memory(), rows)
+    assert (float(weight[0]), best) == (5.0, 5)
+    assert [n for n, row in rows.rows.items() if row.development is None] == [2, 3, 4]
+
+
+def test_a_client_that_was_not_scored_does_not_lower_the_development_score() -> None:
+    a, b = (SufficientStatistics.from_series(GOLD, GOLD + offset) for offset in (0.5, 2.0))
+    nothing = SufficientStatistics.empty(1)
+    expected = float(np.mean([a.ccc, b.ccc]))
+    assert development_score([a, b]) == expected
+    assert development_score([nothing, a, nothing, b]) == expected
+    # As of weights that are not finite, with which no frame of anybody is scored.
+    assert development_score([nothing, nothing]) == 0

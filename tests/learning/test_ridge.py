@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 from staged_clients import SHAPE, staged_clients
 
-from tff_affect.client_data import WindowShape
+from tff_affect.client_data import ABSENT, WindowShape
 from tff_affect.config import ModelConfig
 from tff_affect.errors import RunError
 from tff_affect.learning.ridge import (
@@ -93,6 +93,16 @@ def test_federated_ridge_is_centralised_ridge(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.products, (first + second).products, rtol=1e-12, atol=1e-12)
     for federated, centralised in zip(solve(found, 0.1), solve(first + second, 0.1), strict=True):
         np.testing.assert_allclose(federated, centralised, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("runtime")
+def test_sums_of_an_absent_client_are_zero_and_it_is_missed(tmp_path: Path) -> None:
+    staged = staged_clients(tmp_path, {"P1": 3, "P2": 5}, target="window")
+    with pytest.raises(RunError, match="expected the sums of 3 clients, found those of 2"):
+        federated_gram_sums(staged, ["P1", ABSENT, "P2"])
+    (absent,) = gram_sums(staged, [ABSENT])
+    np.testing.assert_array_equal(absent.products, np.zeros_like(gram_sums(staged, ["P1"])[0].products))
 
 
 def test_weights_fit_the_model(tmp_path: Path) -> None:

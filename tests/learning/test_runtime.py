@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -15,8 +17,7 @@ import tensorflow as tf
 import tensorflow_federated as tff
 
 from tff_affect.errors import RunError
-from tff_affect.learning import runtime
-from tff_affect.learning.runtime import RuntimeConfig, Worker, local_runtime
+from tff_affect.learning.runtime import LocalWorker, RuntimeConfig, local_runtime
 
 
 @tff.tensorflow.computation(np.int32, np.int32)
@@ -34,7 +35,7 @@ def size(file: tf.Tensor) -> tf.Tensor:
     return tf.strings.length(tf.io.read_file(file))
 
 
-def pid_of(worker: Worker) -> int:
+def pid_of(worker: LocalWorker) -> int:
     pid = worker.pid
     if pid is None:
         raise AssertionError("the worker is not running")
@@ -50,8 +51,8 @@ def test_it_computes_survives_its_worker_and_leaves_nothing() -> None:
         first = pid_of(worker)
         process = psutil.Process(first)
         assert process.name() == "worker_binary"
-        assert process.ppid() == os.getpid()
-        assert os.getsid(first) == first, "Ctrl-C on the terminal would reach the worker"
+        assert os.getpid() in [parent.pid for parent in process.parents()]
+        assert os.getsid(first) != os.getsid(0), "Ctrl-C on the terminal would reach the worker"
         assert (add(2, 3), total([1, 2, 3, 4])) == (5, 10)
 
         process.kill()
@@ -79,6 +80,14 @@ def test_a_computation_is_sent_once(monkeypatch: pytest.MonkeyPatch) -> None:
         assert sent.count("computation") == 1
         assert total([1, 2, 3]) == 6, "another number of clients has an executor of its own"
         assert sent.count("computation") == 2
+
+
+def test_a_worker_beyond_its_mark_is_started_anew_between_computations() -> None:
+    with local_runtime(RuntimeConfig(memory_mark=1.0, restarts=0)) as worker:
+        first = pid_of(worker)
+        assert [add(1, 2), add(3, 4), add(5, 6)] == [3, 7, 11], "being replaced counts as no death"
+        assert pid_of(worker) != first
+        assert is_gone(first)
 
 
 def test_two_runtimes_follow_each_other() -> None:
@@ -123,7 +132,8 @@ def test_an_error_of_the_block_passes_through_and_stops_the_worker() -> None:
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """An installation of TensorFlow Federated without its worker; the place where that belongs."""
-    monkeypatch.setattr(runtime.tff, "__file__", str(tmp_path / "__init__.py"))
+    found = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: found)
     (tmp_path / "data").mkdir()
     return tmp_path / "data" / "worker_binary"
 

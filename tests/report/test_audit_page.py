@@ -7,11 +7,11 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from html import unescape
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+from html_page import Page
 from sample_audit import FACTS, FINDINGS, NOTHING, RESULT, membership, recognition
 
 from tff_affect.errors import InputError
@@ -23,32 +23,7 @@ from tff_affect.report.html import write_report
 from tff_affect.report.study import CohortFacts
 from tff_affect.runs.audit.result import AuditResult
 
-VOID = {"meta", "br", "hr", "use"}
 HOSTILE = '<script>alert("x")</script>&'
-
-
-class Page(HTMLParser):
-    """Collects tags, attributes and identifiers; `open` is empty where all that was opened is closed again."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: set[str] = set()
-        self.attributes: list[tuple[str, str | None]] = []
-        self.open: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_startendtag(tag, attrs)
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        self.attributes += attrs
-
-    def handle_endtag(self, tag: str) -> None:
-        if self.open and self.open[-1] == tag:
-            self.open.pop()
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +49,7 @@ def test_the_page_stands_alone(result: AuditResult) -> None:
     text = render_audit(result)
     page = Page(text)
     assert page.open == []
-    assert not page.tags & {"script", "link", "iframe", "img", "image", "object", "embed", "base", "a"}
+    assert not set(page.tags) & {"script", "link", "iframe", "img", "image", "object", "embed", "base", "a"}
     names = {name for name, _ in page.attributes}
     assert not {name for name in names if name.startswith("on") or name in ("src", "srcset")}
     assert all(value.startswith("#") for name, value in page.attributes if name.endswith("href") and value)

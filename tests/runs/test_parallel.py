@@ -13,8 +13,9 @@ from study_process import Driver
 from data_prep.synthetic import write_synthetic_cohort
 from data_prep.synthetic_model import SyntheticConfig
 from tff_affect.errors import InputError, RunError
+from tff_affect.processes import available_cores, resolved_processes
 from tff_affect.progress import Progress
-from tff_affect.runs.parallel import Assignment, Setup, _Child, available_cores, resolved_processes, run_in_parallel
+from tff_affect.runs.parallel import Assignment, Setup, _Child, run_in_parallel
 
 SETTINGS = """
 data: {window: 25, hop: 25}
@@ -108,7 +109,7 @@ def test_two_processes_give_the_bytes_of_one_however_often_they_are_cut_off(plac
 
     driver = place.driver(name, *SIDE_BY_SIDE, "--resume")
     driver.stop_when(lambda: workers(driver) == 2, every=0.1)
-    for file in place.temporary(name).glob("tff_affect-staging-*/*/*.f32"):
+    for file in place.temporary(name).rglob("*.f32"):
         file.unlink()
         file.mkdir()
     code, said = driver.end(), driver.said

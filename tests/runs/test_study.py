@@ -104,7 +104,7 @@ def interrupted_study(study: Study) -> dict[str, Cut]:
 
 def failing_study(study: Study) -> dict[str, Cut]:
     def lose_a_sequence(driver: Driver) -> int:
-        for file in study.temporary.glob("tff_affect-staging-*/*/*.f32"):
+        for file in study.temporary.rglob("*.f32"):
             file.unlink()
         return driver.end()
 

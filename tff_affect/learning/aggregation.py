@@ -31,19 +31,19 @@ class RoundAggregation:
 
 
 def weighted_mean(sent: tff.Type) -> RoundAggregation:
-    """The weighted mean of updates; all that a client sends travels in one sum.
+    """The weighted mean of updates, float32; all that a client sends travels in one sum, float64.
 
     Each computation more per client costs as much as a step of a small network.
 
     Args:
-        sent: ``<update=weights, weight=float32>``, each update times its weight; with ``loss`` and ``windows`` where
-            they are told.
+        sent: ``<update=weights, weight=float32>``, each update times its weight; with ``loss``, ``windows`` and
+            ``clients`` where they are told.
     """
     process = tff.aggregators.SumFactory().create(sent)
 
     @tff.tensorflow.computation(sent)
     def mean(total: Any) -> Any:
-        return [tf.math.divide_no_nan(u, total["weight"]) for u in total["update"]]
+        return [tf.cast(tf.math.divide_no_nan(u, total["weight"]), tf.float32) for u in total["update"]]
 
     told = "loss" in tff.structure.name_list(sent)
     return RoundAggregation(process, mean, _measured(sent) if told else _withheld(sent))
@@ -52,8 +52,8 @@ def weighted_mean(sent: tff.Type) -> RoundAggregation:
 def _measured(sent: tff.Type) -> tff.Computation:
     @tff.tensorflow.computation(sent)
     def measured(total: Any) -> Any:
-        loss = tf.math.divide_no_nan(total["loss"], tf.cast(total["windows"], tf.float32))
-        return OrderedDict(train=OrderedDict(num_examples=total["windows"], loss=loss))
+        loss = tf.math.divide_no_nan(total["loss"], tf.cast(total["windows"], tf.float64))
+        return OrderedDict(train=OrderedDict(num_clients=total["clients"], num_examples=total["windows"], loss=loss))
 
     return measured
 

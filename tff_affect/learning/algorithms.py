@@ -57,12 +57,14 @@ def client_update(
 ) -> tff.Computation:
     """What a client does in a round.
 
-    Type: ``(<ModelWeights, str> -> <update=weights, weight=float32, loss=float32, windows=int64>)``, from the server's
-    weights and a `training_key`. The update is the pseudo-gradient of Reddi et al. 2021, the weights before local
-    training less those after it, times the client's weight; where it is not finite it is zero, and so is the weight.
-    ``loss`` is the sum over the windows seen, ``windows`` their number, times epochs.
+    Type: ``(<ModelWeights, str> -> <update=weights, weight=float64, loss=float64, windows=int64, clients=int64>)``,
+    from the server's weights and a `training_key`. The update is the pseudo-gradient of Reddi et al. 2021, the weights
+    before local training less those after it, times the client's weight. ``loss`` is the sum over the windows seen,
+    ``windows`` their number, times epochs, and ``clients`` is 1. All of it is zero for a client that is absent; where
+    an update is not finite it is zero, and so are weight and ``clients``: the loss tells. Sums are float64, so that it
+    does not matter which worker adds up which clients.
 
-    With ``windows``, local training protects each window by DP-SGD; neither loss nor number of windows are sent then.
+    With ``windows``, local training protects each window by DP-SGD; nothing but update and weight is sent then.
     """
     local = LocalRound(staged, model, training, windows)
 
@@ -71,14 +73,19 @@ def client_update(
     def update(sent: Any, key: tf.Tensor) -> OrderedDict:
         change, done, seen = local.train(list(sent.trainable), key)
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(c)) for c in change])
-        weight = tf.cast(seen if training.weighting == "windows" else tf.minimum(seen, 1), tf.float32)
+        weight = tf.cast(seen if training.weighting == "windows" else tf.minimum(seen, 1), tf.float64)
         result = OrderedDict(
-            update=[tf.where(finite, c * weight, tf.zeros_like(c)) for c in change],
-            weight=tf.where(finite, weight, 0.0),
+            update=[tf.where(finite, tf.cast(c, tf.float64) * weight, tf.zeros_like(c, tf.float64)) for c in change],
+            weight=tf.where(finite, weight, tf.zeros_like(weight)),
         )
         if windows is not None:
             return result
-        return result | OrderedDict(loss=done.loss * tf.cast(seen, tf.float32), windows=tf.cast(seen, tf.int64))
+        there = tf.logical_and(tf.not_equal(parts_of_key(key)[0], ABSENT), finite)
+        return result | OrderedDict(
+            loss=tf.cast(done.loss, tf.float64) * tf.cast(seen, tf.float64),
+            windows=tf.cast(seen, tf.int64),
+            clients=tf.cast(there, tf.int64),
+        )
 
     return update
 

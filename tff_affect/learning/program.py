@@ -31,7 +31,7 @@ class Evaluation(Scoring, Protocol):
     """Scores weights while something else is computed."""
 
     def begin(self, weights: Weights, clients: Sequence[str]) -> Callable[[], list[SufficientStatistics]]:
-        """Begins `statistics`, and returns what waits for them."""
+        """Begins `statistics`, and returns what waits for them; none come where no client could be read."""
 
 
 class StateStore(Protocol):
@@ -148,10 +148,10 @@ class FederatedProgram:
         return bool(self.training.patience) and int(state["stale"]) >= self.training.patience
 
     def _train(self, learning: Any, number: int) -> _Trained:
-        cohort = self.sampling.cohort(number)
+        keys = self.sampling.keys(number, self.sampling.cohort(number))
         self.before_round(number)
-        output = self.process.next(learning, self.sampling.keys(number, cohort))
-        result = _measured(number, len(cohort), output.metrics["client_work"])
+        output = self.process.next(learning, keys)
+        result = _measured(number, output.metrics["client_work"])
         if number % self.training.evaluate_every and number != self.training.rounds:
             return _Trained(output.state, result)
         weights = [np.asarray(w) for w in self.process.get_model_weights(output.state).trainable]
@@ -164,8 +164,9 @@ class FederatedProgram:
         state, result = {**state, "learning": trained.learning}, trained.result
         if trained.weights is not None and trained.statistics is not None:
             statistics = trained.statistics()
-            result = replace(result, development=dict(zip(self.development, statistics, strict=True)))
-            state = _with_score(state, trained.weights, result.number, development_score(statistics))
+            if statistics:  # else no development client could be read, and the round is as one that is not scored
+                result = replace(result, development=dict(zip(self.development, statistics, strict=True)))
+                state = _with_score(state, trained.weights, result.number, development_score(statistics))
         observer.observe(result)
         last = result.number == self.training.rounds or self._finished(state)
         if last or result.number % self.training.checkpoint_every == 0:
@@ -173,11 +174,12 @@ class FederatedProgram:
         return state
 
 
-def _measured(number: int, clients: int, told: Mapping[str, Any]) -> RoundResult:
+def _measured(number: int, told: Mapping[str, Any]) -> RoundResult:
     """A round from what the process tells of its clients."""
     if "train" not in told:
         return RoundResult(number, None, None, None)
-    return RoundResult(number, clients, int(told["train"]["num_examples"]), float(told["train"]["loss"]))
+    train = told["train"]
+    return RoundResult(number, int(train["num_clients"]), int(train["num_examples"]), float(train["loss"]))
 
 
 def _with_score(state: dict[str, Any], weights: Weights, number: int, score: float) -> dict[str, Any]:
@@ -188,5 +190,9 @@ def _with_score(state: dict[str, Any], weights: Weights, number: int, score: flo
 
 
 def development_score(statistics: Sequence[SufficientStatistics]) -> float:
-    """Mean CCC over development clients and dimensions; what model selection maximises in every way of training."""
-    return float(np.mean([s.ccc for s in statistics]))
+    """Mean CCC over development clients and dimensions; what model selection maximises in every way of training.
+
+    A client of which no frame was scored is left out, unless that is so of all of them.
+    """
+    scored = [s.ccc for s in statistics if s.n.any()]
+    return float(np.mean(scored or [s.ccc for s in statistics]))

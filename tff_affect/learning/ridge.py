@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 import tensorflow as tf
-import tensorflow_federated as tff
 
 from tff_affect.client_data import StagedCohort
 from tff_affect.errors import RunError
+from tff_affect.learning.totals import total_over
 from tff_affect.models.registry import Weights
 from tff_affect.models.statistics import design
 
@@ -80,19 +80,11 @@ def gram_sums(staged: StagedCohort, clients: Sequence[str]) -> list[GramSums]:
 def federated_gram_sums(staged: StagedCohort, clients: Sequence[str]) -> GramSums:
     """The sums of all clients, each computed at its client and added up by one federated computation.
 
-    Type: ``({str}@CLIENTS -> float64[1 + regressors, 1 + regressors + labels]@SERVER)``.
+    Raises:
+        RunError: If the sequence of one of them could not be read.
     """
     target = staged.data.target
-
-    @tff.tensorflow.computation(np.str_)
-    def client_sums(client: tf.Tensor) -> tf.Tensor:
-        return window_sums(*staged.training_windows(client), target)
-
-    @tff.federated_computation(tff.FederatedType(np.str_, tff.CLIENTS))
-    def total(ids: tff.Value) -> tff.Value:
-        return tff.federated_sum(tff.federated_map(client_sums, ids))
-
-    return GramSums(np.asarray(total(list(clients))))
+    return GramSums(total_over(clients, lambda client: window_sums(*staged.training_windows(client), target)))
 
 
 def solve(sums: GramSums, penalty: float) -> list[np.ndarray]:

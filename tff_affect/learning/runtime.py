@@ -1,49 +1,44 @@
-"""The TensorFlow Federated worker: started, watched and stopped in one place.
+"""Where the computations of TensorFlow Federated run: on one worker of this machine, on several, or on remote ones.
 
-TFF's own local context leaves its ``worker_binary`` behind when the interpreter ends, and the child then holds the
-inherited output open. Here the worker gets its own session (Ctrl-C reaches the driver alone), no inherited output, and
-dies with the driver even when that is killed.
+Workers of this machine are started, watched and stopped here: TFF's own local context leaves its ``worker_binary``
+behind when the interpreter ends, and waits for it without a bound. Remote workers are reached by mutual TLS and hold
+their clients' data themselves (`tff_affect.workers`).
 """
 
 from __future__ import annotations
 
 import atexit
-import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import grpc
-import portpicker
 import tensorflow as tf
 import tensorflow_federated as tff
 
 from tff_affect.errors import RunError
+from tff_affect.learning.placement import Placement
+from tff_affect.learning.subrounds import SubroundContext, repeated
+from tff_affect.learning.worker_calls import Traffic, WorkerLostError, reason_of
+from tff_affect.learning.worker_endpoints import ENDED, LocalEndpoint, RemoteEndpoint
+from tff_affect.learning.worker_links import WorkerLink
+from tff_affect.learning.worker_pool import WorkerPool
+from tff_affect.memory import share_of_memory
+from tff_affect.workers.hosts import Deadlines, Hosts
+from tff_affect.workers.process import WorkerProcess
 
-_MESSAGE_LIMIT_MEGABYTES = 2000
-_SET_PARENT_DEATH_SIGNAL = 1
-# A client computes on one thread, and several clients side by side: products as small as those of a recurrent step
-# lose more to splitting than they gain.
-_WORKER_ENVIRONMENT = {"TF_NUM_INTRAOP_THREADS": "1"}
-# Runs in the child before the worker replaces it, so that the worker is killed with its driver, however that ends.
-_LAUNCHER = (
-    "import ctypes, os, sys; "
-    f"ctypes.CDLL(None).prctl({_SET_PARENT_DEATH_SIGNAL}, {int(signal.SIGKILL)}); "
-    "os.getppid() == int(sys.argv[1]) or sys.exit(1); "
-    "os.execv(sys.argv[2], sys.argv[2:])"
-)
+# A worker of this machine is not lost to a network: it is silent where the machine is overloaded.
+_LOCAL_DEADLINES = Deadlines(heartbeat=15.0, silent=120.0, call=7 * 86400.0)
 
 
 class _NoContext(tff.framework.SyncContext):
     def invoke(self, comp: object, arg: object) -> None:
         """Refuses: nothing is computed any more."""
-        raise RunError("the runtime of TensorFlow Federated has ended")
+        raise RunError(ENDED)
 
 
 # TFF's own context complains on stderr if it is still there when the interpreter takes its modules apart.
@@ -52,162 +47,188 @@ atexit.register(lambda: tff.framework.set_default_context(_NoContext()))
 
 @dataclass(frozen=True)
 class RuntimeConfig:
-    """How the local worker runs.
+    """How workers of this machine run.
 
     Attributes:
-        concurrent_clients: Clients computed at the same time; 0 is one per core.
-        start_timeout: Seconds to wait for the worker to answer.
+        workers: How many.
+        concurrent_clients: Clients that each computes at the same time; 0 is one per core.
+        start_timeout: Seconds to wait for a worker to answer.
         restarts: How often a worker that died is started again; TFF itself would go on for ever.
+        isolation: As of `tff_affect.workers.process.WorkerProcess`.
+        memory_mark: Bytes beyond which a worker is started anew between rounds; 0 for no limit, None for half of what
+            is free when it starts.
+        deadlines: Of calls and heartbeats.
     """
 
+    workers: int = 1
     concurrent_clients: int = 0
     start_timeout: float = 60.0
     restarts: int = 3
+    isolation: str = "auto"
+    memory_mark: float | None = None
+    deadlines: Deadlines = field(default_factory=lambda: _LOCAL_DEADLINES)
+
+    def endpoint(self, name: str = "local") -> LocalEndpoint:
+        """A worker of this machine, started when it is needed."""
+        process = partial(
+            WorkerProcess, self.concurrent_clients, isolation=self.isolation, start_timeout=self.start_timeout
+        )
+        mark = share_of_memory(0.5 / self.workers) if self.memory_mark is None else self.memory_mark
+        return LocalEndpoint(process, self.restarts, mark, name)
 
 
-class Worker:
-    """One ``worker_binary`` process on a free port of this machine."""
+class LocalWorker:
+    """The one worker of a local runtime."""
 
-    def __init__(self, config: RuntimeConfig) -> None:
-        self._config = config
-        self._process: subprocess.Popen[bytes] | None = None
-        self._stub: tff.framework.RemoteExecutorGrpcStub | None = None
-        self._starts = 0
-        self._closed = False
+    def __init__(self, endpoint: LocalEndpoint) -> None:
+        self._endpoint = endpoint
 
     @property
     def pid(self) -> int | None:
         """Process id, or None while stopped."""
-        return None if self._process is None else self._process.pid
-
-    def stub(self) -> tff.framework.RemoteExecutorGrpcStub:
-        """A stub that answers; the worker is started, or started again if it died.
-
-        Raises:
-            RunError: If the worker does not answer in time, died too often, or was closed.
-        """
-        if self._closed:
-            raise RunError("the runtime of TensorFlow Federated has ended")
-        if self._stub is None or self._process is None or self._process.poll() is not None:
-            self.stop()
-            if self._starts > self._config.restarts:
-                raise RunError(
-                    f"the worker of TensorFlow Federated died {self._starts} times; it may lack memory: see the "
-                    "system's log, then resume with a smaller model, window or batch"
-                )
-            self._starts += 1
-            self._start()
-        return self._stub
-
-    def _start(self) -> None:
-        binary = Path(tff.__file__).parent / "data" / "worker_binary"
-        if not os.access(binary, os.X_OK):
-            raise RunError(
-                f"the worker of TensorFlow Federated is missing: {binary.name}; install the locked wheel again"
-            )
-        port = portpicker.pick_unused_port()
-        arguments = [
-            str(binary),
-            f"--port={port}",
-            f"--max_concurrent_computation_calls={self._config.concurrent_clients or os.cpu_count() or 1}",
-            f"--grpc_max_message_length_megabytes={_MESSAGE_LIMIT_MEGABYTES}",
-        ]
-        self._process = subprocess.Popen(
-            [sys.executable, "-ISc", _LAUNCHER, str(os.getpid()), *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            env={**os.environ, **_WORKER_ENVIRONMENT},
-        )
-        limit = _MESSAGE_LIMIT_MEGABYTES * 1000 * 1000
-        options = [("grpc.max_receive_message_length", limit), ("grpc.max_send_message_length", limit)]
-        self._stub = tff.framework.RemoteExecutorGrpcStub(grpc.insecure_channel(f"localhost:{port}", options))
-        deadline = time.monotonic() + self._config.start_timeout
-        while not self._stub.is_ready:
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.stop()
-                raise RunError(
-                    "the worker of TensorFlow Federated did not start; 'tff-affect doctor' tells what is wrong"
-                )
-            time.sleep(0.02)
-
-    def close(self) -> None:
-        """Stops the worker for good: what still waits for it in another thread does not start it again."""
-        self._closed = True
-        self.stop()
-
-    def stop(self) -> None:
-        """Stops the worker and waits until it is gone."""
-        process, self._process, self._stub = self._process, None, None
-        if process is not None:
-            process.kill()
-            process.wait()
+        return self._endpoint.pid
 
 
-class _SendingOnce(tff.framework.RemoteExecutor):
-    """Sends a computation to the worker once, where TFF sends it with every call: as much as all weights of a model."""
+class _OneWorker(tff.framework.SyncContext):
+    """Computes everything on one worker, started again where it dies."""
 
-    def __init__(self, stub: tff.framework.RemoteExecutorGrpcStub) -> None:
-        super().__init__(stub)
-        self._sent: dict[int, tuple[tff.framework.ConcreteComputation, Any]] = {}
+    def __init__(self, link: WorkerLink) -> None:
+        self._link = link
 
-    async def create_value(self, value: Any, type_spec: Any = None) -> Any:
-        """A value at the worker; of a computation that is there already, the same as before."""
-        if not isinstance(value, tff.framework.ConcreteComputation):
-            return await super().create_value(value, type_spec)
-        if id(value) not in self._sent:
-            self._sent[id(value)] = (value, await super().create_value(value, type_spec))
-        return self._sent[id(value)][1]
-
-    def forget(self) -> None:
-        """Lets go of the computations at the worker: each holds this executor, and none would ever be freed."""
-        self._sent.clear()
-
-    def close(self) -> None:
-        """Lets go of everything; called by TFF after an error."""
-        self.forget()
-        super().close()
+    def invoke(self, comp: Any, arg: Any) -> Any:
+        return repeated(lambda: self._link.invoke(comp, arg))
 
 
 @contextmanager
-def local_runtime(config: RuntimeConfig | None = None) -> Iterator[Worker]:
+def local_runtime(config: RuntimeConfig | None = None) -> Iterator[LocalWorker]:
     """Runs TFF computations of the block on an own worker of this machine.
-
-    Must be entered in the main thread: the worker is tied to the thread that starts it.
 
     Raises:
         RunError: If a computation of the block fails.
     """
-    worker = Worker(config or RuntimeConfig())
-    executors: list[_SendingOnce] = []
+    endpoint = (config or RuntimeConfig()).endpoint()
+    link = WorkerLink(endpoint, (config or RuntimeConfig()).deadlines)
+    with _running([link], _OneWorker(link)):
+        link.connect()
+        yield LocalWorker(endpoint)
 
-    def executor_stack(cardinalities: dict) -> tff.framework.RemoteExecutor:
-        cardinalities.setdefault(tff.CLIENTS, 0)
-        executor = _SendingOnce(worker.stub())
-        executor.set_cardinalities(cardinalities)
-        executors.append(executor)
-        return executor
 
-    context = tff.framework.SyncExecutionContext(
-        executor_fn=tff.framework.ResourceManagingExecutorFactory(executor_stack),
-        compiler_fn=tff.backends.native.desugar_and_transform_to_native,
-        transform_args=tff.tensorflow.transform_args,
-        transform_result=tff.tensorflow.transform_result,
-    )
+@contextmanager
+def several_workers(config: RuntimeConfig) -> Iterator[WorkerPool]:
+    """Runs TFF computations of the block on several own workers of this machine, each of which reads all clients.
+
+    Clients are strings, as of `tff_affect.learning.subrounds`.
+
+    Raises:
+        RunError: If a computation of the block fails.
+    """
+    endpoints = [config.endpoint(f"local-{number}") for number in range(config.workers)]
+    links = [WorkerLink(endpoint, config.deadlines) for endpoint in endpoints]
+    pool = WorkerPool(links, Placement(len(links)), config.deadlines)
+    with _running(links, SubroundContext(links[0], pool), pool):
+        for link in links:
+            link.connect()
+        yield pool
+
+
+class RemoteWorkers:
+    """Workers of other machines, and one of this machine for what the server does.
+
+    Args:
+        hosts: The workers.
+        config: How the driver's own worker runs.
+    """
+
+    def __init__(self, hosts: Hosts, config: RuntimeConfig | None = None) -> None:
+        self._hosts, config = hosts, config or RuntimeConfig()
+        self._server = WorkerLink(config.endpoint("of the driver"), config.deadlines)
+        self._links = {
+            host.name: WorkerLink(RemoteEndpoint(host, hosts.certificates), hosts.deadlines) for host in hosts.workers
+        }
+
+    def close(self) -> None:
+        """Lets go of all workers."""
+        for link in (self._server, *self._links.values()):
+            link.close()
+
+    @property
+    def traffic(self) -> Traffic:
+        """Bytes of the messages of all workers so far."""
+        return sum((link.traffic for link in self._links.values()), Traffic())
+
+    def ask(
+        self, computation: Any, seconds: float, names: Sequence[str] | None = None
+    ) -> tuple[dict[str, Any], dict[str, str]]:
+        """What each worker answers to a computation without argument.
+
+        Args:
+            computation: What to compute.
+            seconds: How long workers that do not answer are waited for.
+            names: Whom to ask; all by default.
+
+        Returns:
+            Name of the worker -> its answer; and of those that gave none -> why.
+        """
+        deadline = time.monotonic() + seconds
+        answers: dict[str, Any] = {}
+        silent: dict[str, str] = {}
+
+        def asked(name: str) -> None:
+            try:
+                answers[name] = self._links[name].call(computation)
+                silent.pop(name, None)
+            except (grpc.RpcError, OSError) as error:
+                silent[name] = reason_of(error)
+
+        with ThreadPoolExecutor(len(self._links)) as threads:
+            while True:
+                list(threads.map(asked, set(self._links if names is None else names) - answers.keys()))
+                if not silent or time.monotonic() > deadline:
+                    return answers, silent
+                time.sleep(0.2)
+
+    def accept(self, name: str, check: Callable[[], None]) -> None:
+        """Has a worker that is reached, or reached again, used only if it passes a check.
+
+        Args:
+            name: Of the worker.
+            check: Computes there, and raises `AffectError` if it must not be used.
+        """
+        self._links[name].accept = check
+
+    @contextmanager
+    def computing(self, placement: Placement) -> Iterator[WorkerPool]:
+        """Runs TFF computations of the block on the workers.
+
+        Args:
+            placement: Who holds whom; its workers are numbered as in ``hosts``.
+
+        Raises:
+            RunError: If a computation of the block fails.
+        """
+        links = [self._links[host.name] for host in self._hosts.workers]
+        pool = WorkerPool(links, placement, self._hosts.deadlines)
+        with _running([self._server, *links], SubroundContext(self._server, pool), pool):
+            self._server.connect()
+            yield pool
+
+
+@contextmanager
+def _running(
+    links: Sequence[WorkerLink], context: tff.framework.SyncContext, pool: WorkerPool | None = None
+) -> Iterator[None]:
+    """Installs a context, says what failed in one line, and lets go of all workers at the end."""
     try:
-        worker.stub()
         with tff.framework.get_context_stack().install(context):
-            yield worker
-        for executor in executors:
-            executor.forget()
+            yield
+        for link in links:
+            link.finish()
+    except WorkerLostError as error:
+        raise RunError(f"a worker of TensorFlow Federated was lost: {error}; start it again and resume") from error
     except (grpc.RpcError, tf.errors.OpError) as error:
-        raise RunError(f"a computation failed: {_reason(error)}; mend that and resume") from error
+        raise RunError(f"a computation failed: {reason_of(error)}; mend that and resume") from error
     finally:
-        worker.close()
-
-
-def _reason(error: Exception) -> str:
-    """The first line of what TensorFlow or the worker said."""
-    said = error.details() if isinstance(error, grpc.Call) else getattr(error, "message", None)
-    return str(said or error).strip().split("\n")[0]
+        if pool is not None:
+            pool.close()
+        for link in links:
+            link.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ import numpy as np
 
 from tff_affect.atomic import replace_bytes, replace_text
 from tff_affect.report.grid import GridText, Record, require_one_protocol, table_groups
-from tff_affect.report.svg import BLUE, GREEN, MUTED, ORANGE, canvas, to_svg
+from tff_affect.report.svg import BLUE, GREEN, MUTED, ORANGE, canvas, to_png, to_svg
 from tff_affect.report.tables import group_heading
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ TABLE_SVG, TABLE_PNG = "table.svg", "table.png"
 _STYLES = {"local-only": ("^", ORANGE), "centralised": ("s", GREEN), "federated": ("o", BLUE)}
 _LINES = {"local-only": ":", "centralised": "--", "federated": "--"}
 _APART = 0.24
-_DOTS_PER_INCH = 200
 
 
 def write_grid_figure(folder: Path, records: Sequence[Record], text: GridText) -> None:
@@ -63,10 +61,7 @@ def grid_figure(records: Sequence[Record], text: GridText) -> tuple[str, bytes]:
         figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=2)
         title = f"Variants under protocol {text.protocol}"
         svg = to_svg(figure, "grid", title, _spoken(records, text), text.synthetic)
-        stream = io.BytesIO()
-        # On a page of its own colour a transparent image could not be read.
-        figure.savefig(stream, format="png", dpi=_DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
-        return svg, stream.getvalue()
+        return svg, to_png(figure)
 
 
 def _draw(axes: Axes, records: Sequence[Record], variants: Sequence[str]) -> None:

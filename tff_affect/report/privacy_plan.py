@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,13 +12,12 @@ from tff_affect.atomic import replace_bytes, replace_text
 from tff_affect.errors import InputError
 from tff_affect.privacy.noise_to_signal import FINE, USELESS
 from tff_affect.privacy.planner import Plan
-from tff_affect.report.svg import BLUE, GREEN, INK, MUTED, ORANGE, canvas, to_svg
+from tff_affect.report.svg import BLUE, GREEN, INK, MUTED, ORANGE, canvas, to_png, to_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FIGURES = (".png", ".svg")
-_DOTS_PER_INCH = 200
 _HEIGHT = 3.8
 
 
@@ -94,10 +92,7 @@ def plan_figure(plan: Plan) -> tuple[str, bytes]:
         figure.legend(loc="outside lower center", ncols=2)
         spoken = "; ".join(f"{clients:,} subjects: {ratio:.2g}, {zone(ratio)}" for clients, ratio in points)
         svg = to_svg(figure, "privacy-plan", title, f"{title}. {spoken}.", False)
-        stream = io.BytesIO()
-        # On a page of its own colour a transparent image could not be read.
-        figure.savefig(stream, format="png", dpi=_DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
-        return svg, stream.getvalue()
+        return svg, to_png(figure)
 
 
 def _draw_zones(axes: Axes) -> None:

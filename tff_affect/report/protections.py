@@ -5,7 +5,6 @@ An attack that does not beat chance shows no safety: such a number is marked, an
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from tff_affect.config import PRIVATE_CENTRALISED, PRIVATE_FEDERATED
 from tff_affect.plain_json import plain
 from tff_affect.privacy.audit.finding import SIGNIFICANT
 from tff_affect.report.audit import NO_CLAIM, NOT_REFUTED, NOT_SHOWN, REFUTED, VERDICTS, holm_rejected
-from tff_affect.report.svg import BLUE, INK, MUTED, ORANGE, canvas, to_svg
+from tff_affect.report.svg import BLUE, INK, MUTED, ORANGE, canvas, to_png, to_svg
 from tff_affect.report.tables import ABSENT, SYNTHETIC, counted, epsilon_text, number
 from tff_affect.report.tradeoff import NO_PRIVACY, Sheet
 from tff_affect.report.tradeoff_plot import Drawing, write_drawing
@@ -47,7 +46,6 @@ _RECEIVED = ("recognised", "attribute", "rebuilt")
 _TRAINER, _SERVER = "trainer: features", "server: updates"
 _HEAD, _PANEL, _ROW = 1.3, 0.5, 0.21
 _LEAST_ROWS = 4
-_DOTS_PER_INCH = 200
 
 
 @dataclass(frozen=True)
@@ -271,10 +269,7 @@ def protections_figure(table: pd.DataFrame) -> Drawing:
         _legend(figure)
         title = f"What protections leave, and what they cost\n{_cohorts(rows)}"
         svg = to_svg(figure, NAME, title, _spoken(rows, shown), _synthetic(rows))
-        stream = io.BytesIO()
-        # On a page of its own colour a transparent image could not be read.
-        figure.savefig(stream, format="png", dpi=_DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
-        return svg, stream.getvalue()
+        return svg, to_png(figure)
 
 
 def _draw_attack(axes: Axes, readings: Sequence[Reading]) -> None:

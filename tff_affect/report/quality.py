@@ -6,18 +6,17 @@ apart with any colour vision and on a grey print. After a recording's end the ma
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tff_affect.atomic import replace_bytes, replace_text
 from tff_affect.errors import InputError
 from tff_affect.report.page import inline, render
-from tff_affect.report.svg import MUTED, canvas, to_svg
+from tff_affect.report.svg import MUTED, canvas, to_png, to_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 SUFFIXES = (".png", ".html")
 MOST_ROWS = 200
 _LABELLED_ROWS = 60
-_DOTS_PER_INCH = 200
 # Lower ends of the classes, their colours and names. A share of exactly 0 or 1 has a class of its own.
 _CLASSES = (
     (0.0, "#15181b", "no face"),
@@ -102,10 +100,7 @@ def quality_png(quality: QualityMap) -> bytes:
         figure.suptitle(
             f"SYNTHETIC data\n{title}" if quality.synthetic else title, fontsize=11, fontweight="bold", wrap=True
         )
-        stream = io.BytesIO()
-        metadata: Any = {"Software": None, "Title": f"{'SYNTHETIC: ' if quality.synthetic else ''}{title}"}
-        figure.savefig(stream, format="png", dpi=_DOTS_PER_INCH, facecolor="white", metadata=metadata)
-        return stream.getvalue()
+        return to_png(figure, title=f"{'SYNTHETIC: ' if quality.synthetic else ''}{title}")
 
 
 def quality_svg(quality: QualityMap) -> str:

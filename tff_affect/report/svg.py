@@ -86,6 +86,21 @@ def to_svg(figure: Figure, name: str, title: str, description: str, synthetic: b
     return _accessible(_own_identifiers(body, name), name, title, description).replace(INK.lower(), "currentColor")
 
 
+def to_png(figure: Figure, dots_per_inch: int = 200, title: str | None = None) -> bytes:
+    """The figure as a picture, the same bytes for the same figure.
+
+    Args:
+        figure: A figure of `canvas`.
+        dots_per_inch: Of the picture.
+        title: Kept in the file beside the picture; None for none.
+    """
+    stream = io.BytesIO()
+    kept = {"Software": None} | ({} if title is None else {"Title": title})
+    # On a page of its own colour a transparent image could not be read.
+    figure.savefig(stream, format="png", dpi=dots_per_inch, facecolor="white", metadata=kept)
+    return stream.getvalue()
+
+
 def _own_identifiers(body: str, name: str) -> str:
     body = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', body)
     return re.sub(r"(url\(#|href=\"#)", rf"\g<1>{name}-", body)

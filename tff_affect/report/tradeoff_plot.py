@@ -5,7 +5,6 @@ Bands reach from the lowest to the highest seed. They show how far training diff
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ import pandas as pd
 from tff_affect.atomic import replace_bytes, replace_text
 from tff_affect.errors import InputError
 from tff_affect.evaluation.tradeoff import MEAN, at_epsilon, attributes, dimensions
-from tff_affect.report.svg import BLUE, GREEN, MUTED, ORANGE, SKY, canvas, to_svg
+from tff_affect.report.svg import BLUE, GREEN, MUTED, ORANGE, SKY, canvas, to_png, to_svg
 from tff_affect.report.tables import number
 from tff_affect.report.tradeoff import TradeoffText, percent, significant
 
@@ -31,7 +30,6 @@ Drawing = tuple[str, bytes]
 _COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", SKY)
 _MARKERS = "osD^vPX"
 _BAND = 0.15
-_DOTS_PER_INCH = 200
 _LEAST_HEIGHT, _PANEL_HEIGHT = 1.3, 2.5
 
 
@@ -267,7 +265,4 @@ def _spoken(rows: pd.DataFrame) -> str:
 
 def _both(figure: Figure, name: str, title: str, description: str, text: TradeoffText) -> Drawing:
     svg = to_svg(figure, name, f"{title}\n{text.cohort}", description, text.synthetic)
-    stream = io.BytesIO()
-    # On a page of its own colour a transparent image could not be read.
-    figure.savefig(stream, format="png", dpi=_DOTS_PER_INCH, facecolor="white", metadata={"Software": None})
-    return svg, stream.getvalue()
+    return svg, to_png(figure)

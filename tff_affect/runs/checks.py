@@ -12,7 +12,7 @@ from tff_affect.learning.private_baseline import check_private_optimizer
 from tff_affect.models.registry import architecture, check_window_gradients
 from tff_affect.privacy.guarantee import default_delta, delta_remarks
 from tff_affect.runs.learners import SOLVED
-from tff_affect.runs.private import user_ledger, windows_of
+from tff_affect.runs.private import user_ledger
 from tff_affect.splits import Split
 
 
@@ -45,7 +45,7 @@ def check_window_delta(config: StudyConfig, staged: StagedCohort, split: Split) 
     privacy = config.privacy
     if not privacy.enabled or privacy.level != "window" or privacy.delta is None:
         return
-    windows = [windows_of(staged, [client]) for client in split.train]
+    windows = staged.count_windows(split.train).values()
     delta_remarks(privacy.delta, max(windows), privacy.force)
     if PRIVATE_CENTRALISED in config.rows:
         delta_remarks(privacy.delta, sum(windows), privacy.force)

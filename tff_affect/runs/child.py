@@ -7,9 +7,6 @@ is resumed from its checkpoints, and what it kept in its temporary folder, the p
 
 from __future__ import annotations
 
-import ctypes
-import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,10 +14,10 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from tff_affect.errors import AffectError
+from tff_affect.processes import die_with
 from tff_affect.progress import Progress, Task
 
 READY, DOING, SAY, DONE, FAILED = "ready", "doing", "say", "done", "failed"
-_SET_PARENT_DEATH_SIGNAL = 1
 
 
 class RelayedProgress(Progress):
@@ -47,13 +44,6 @@ class _RelayedTask:
     def advance(self, note: str = "", steps: int = 1) -> None:
         self._done += steps
         self._connection.send((DOING, f"{self._description} {self._done}/{self._total}"))
-
-
-def die_with(parent: int) -> None:
-    """Has this process killed when its parent ends."""
-    ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, int(signal.SIGKILL))
-    if os.getppid() != parent:
-        sys.exit(1)
 
 
 def _work(connection: Connection, setup: Any) -> None:

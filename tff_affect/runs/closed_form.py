@@ -57,7 +57,7 @@ class ClosedForm:
         sums = federated_gram_sums(staged, self.split.train)
         weights = self._solved("federated", "", sums, self.learners.evaluation)
         statistics = self.learners.evaluation.statistics(weights, development)
-        windows = sum(len(staged.training_windows(client)[0]) for client in self.split.train)
+        windows = sum(staged.count_windows(self.split.train).values())
         # Sums hold no squares of labels, so that there is no loss to tell.
         result = RoundResult(
             1, len(self.split.train), windows, float("nan"), dict(zip(development, statistics, strict=True))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,13 @@ from tff_affect.learning.baselines import training_mean
 from tff_affect.metrics import SufficientStatistics
 from tff_affect.models.registry import Weights
 from tff_affect.progress import Progress, Task
-from tff_affect.round_tables import DEVELOPMENT, TRAIN, RoundTables
+from tff_affect.round_tables import TEST, TRAIN, RoundTables
 from tff_affect.run_folder import RunFolder
 from tff_affect.runs.closed_form import ClosedForm
 from tff_affect.runs.fitting import FederatedWay, Fitting
 from tff_affect.runs.learners import SOLVED, Learners
 from tff_affect.runs.private import PrivateTraining
+from tff_affect.served_data import ServedSequences
 from tff_affect.splits import Split
 
 __all__ = ["Learners", "Row", "Run"]
@@ -148,23 +149,27 @@ class Run:
         return rows
 
     def _federated_rows(self, method: str, train: Callable[[Task], tuple[Weights, int]], folder: Path) -> list[Row]:
-        """Trains, and fills the tables of rounds in ``folder``. What protects training clients scores none of them."""
-        evaluation = self.learners.evaluation
+        """Trains, and fills the tables of rounds in ``folder``. What protects training clients scores none of them.
+
+        Predictions of clients whose data stay elsewhere stay there too.
+        """
+        evaluation, remote = self.learners.evaluation, isinstance(self.learners.staged, ServedSequences)
         with self._task(method, self._fitting.rounds) as task:
             weights, best = train(task)
         self.folder.write_weights(method, weights)
-        hidden = (DEVELOPMENT, TRAIN) if method == PRIVATE_FEDERATED else (DEVELOPMENT,)
-        final = {
-            partition: evaluation.statistics(weights, clients)
-            for partition, clients in asdict(self.split).items()
-            if partition not in hidden
-        }
+        final = {TEST: evaluation.statistics(weights, self.split.test)}
+        if method != PRIVATE_FEDERATED:
+            # Training clients may be lost by now; of a test client there has to be a score.
+            scored = evaluation.begin(weights, self.split.train)()
+            final |= {TRAIN: scored} if scored else {}
         tables = RoundTables(folder, self.folder.dimensions)
         for partition, statistics in final.items():
             tables.add_clients(best, partition, dict(zip(getattr(self.split, partition), statistics, strict=True)))
+        rows = self._rows(method, "measured", "", final[TEST])
+        if remote:
+            return rows
         tested = evaluation.predictions(weights, self.split.test)
         self._write_predictions(method, tested)
-        rows = self._rows(method, "measured", "", final["test"])
         if self.config.postprocess:
             developed = evaluation.predictions(weights, self.split.development)
             rows += self._fitted_and_post_processed(method, developed, tested)

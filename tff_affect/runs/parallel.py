@@ -20,7 +20,8 @@ from typing import Any
 
 from tff_affect.client_data import StagedCohort
 from tff_affect.config import StudyConfig
-from tff_affect.errors import InputError, RunError
+from tff_affect.errors import RunError
+from tff_affect.processes import available_cores
 from tff_affect.progress import Progress, Task
 from tff_affect.runs.child import DOING, DONE, FAILED, READY, SAY
 from tff_affect.runs.planned import Ceiling, PlannedRun, Row
@@ -68,22 +69,6 @@ class Assignment:
         """The rows as a function of the split."""
         rows = self.ceiling
         return None if rows is None else lambda _: list(rows)
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
-def resolved_processes(processes: int) -> int:
-    """The number asked for; for 0, one for each core.
-
-    Raises:
-        InputError: If it is negative.
-    """
-    if processes < 0:
-        raise InputError(f"processes: expected at least 0, found {processes}")
-    return processes or available_cores()
 
 
 Assign = Callable[[], Assignment]

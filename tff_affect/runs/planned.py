@@ -11,7 +11,8 @@ from tff_affect.client_data import StagedCohort, check_windows
 from tff_affect.cohort import Cohort
 from tff_affect.config import METHODS, DataConfig, StudyConfig
 from tff_affect.evaluation.per_client import RESULTS, read_results
-from tff_affect.learning.scaling import stage_for_split
+from tff_affect.learning.scaling import serve_for_split, stage_for_split
+from tff_affect.remote_cohort import RemoteCohort
 from tff_affect.splits import Split
 
 DELAY = "delay.json"
@@ -112,11 +113,16 @@ class StagingRooms:
         """
         key = (run.fold if self._data.scaling == "federated" else 0, run.delay)
         if key not in self._rooms:
-            place = self.private / str(len(self._rooms))
-            place.mkdir(mode=0o700)
             data = self._data if run.delay is None else replace(self._data, target_delay=run.delay)
-            self._rooms[key] = stage_for_split(self._cohort, place, data, run.split.train)
+            self._rooms[key] = self._prepared(data, run.split.train)
         if run.delay not in self._checked:
             check_windows(self._rooms[key], self._training)
             self._checked.add(run.delay)
         return self._rooms[key]
+
+    def _prepared(self, data: DataConfig, train: Sequence[str]) -> StagedCohort:
+        if isinstance(self._cohort, RemoteCohort):
+            return serve_for_split(self._cohort, data, train)
+        place = self.private / str(len(self._rooms))
+        place.mkdir(mode=0o700)
+        return stage_for_split(self._cohort, place, data, train)

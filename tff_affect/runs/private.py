@@ -32,7 +32,7 @@ def user_ledger(config: StudyConfig, clients: int) -> Ledger:
 
 def windows_of(staged: StagedCohort, clients: Sequence[str]) -> int:
     """How many training windows some clients have together."""
-    return sum(len(staged.training_windows(client)[0]) for client in clients)
+    return sum(staged.count_windows(clients).values())
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class PrivateTraining:
 
     def _windows_guarantee(self, numbers: Sequence[int]) -> Guarantee:
         run, training = self.run, self.run.config.training
-        windows = {client: windows_of(run.learners.staged, [client]) for client in run.split.train}
+        windows = run.learners.staged.count_windows(run.split.train)
         ledger = Ledger.window(run.config.privacy, windows, training.batch_size, training.local_epochs)
         for cohort, count in Counter(self._sampling.cohort(number) for number in numbers).items():
             ledger.add_rounds(count, cohort)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,16 +15,19 @@ from tff_affect.config import DataConfig, StudyConfig
 from tff_affect.config_file import save_config
 from tff_affect.errors import InputError
 from tff_affect.learning.runtime import local_runtime
+from tff_affect.processes import resolved_processes
 from tff_affect.progress import Progress
-from tff_affect.run_folder import CONFIG, ENVIRONMENT, STUDY, environment, locked, read_json, write_json
+from tff_affect.run_folder import CONFIG, ENVIRONMENT, STUDY, check_unlocked, environment, locked, read_json, write_json
 from tff_affect.runs.checks import check_guarantees, check_model
 from tff_affect.runs.execution import Executors
-from tff_affect.runs.parallel import Assignment, resolved_processes, run_in_parallel
+from tff_affect.runs.parallel import Assignment, run_in_parallel
 from tff_affect.runs.planned import Ceiling, DelayOf, PlannedRun, StagingRooms, plan_runs, results_of, runs_left
 from tff_affect.splits import Split
 from tff_affect.staging import staging_folder
 
 _DELAYS = "delays"
+Runtime = Callable[[], AbstractContextManager[Any]]
+"""Makes what installs a context of TensorFlow Federated."""
 
 
 def run_study(
@@ -37,13 +40,15 @@ def run_study(
     ceiling: Ceiling | None = None,
     processes: int = 1,
     delay_of: DelayOf | None = None,
+    runtime: Runtime = local_runtime,
+    kept: Mapping[str, Any] | None = None,
 ) -> list[Path]:
     """Runs, or continues, one study; see `run_studies`.
 
     Returns:
         The run folders.
     """
-    runs = run_studies({folder: config}, cohort, splits, resume, progress, ceiling, processes, delay_of)
+    runs = run_studies({folder: config}, cohort, splits, resume, progress, ceiling, processes, delay_of, runtime, kept)
     return [folder / run.name for run in runs[folder]]
 
 
@@ -56,6 +61,8 @@ def run_studies(
     ceiling: Ceiling | None = None,
     processes: int = 1,
     delay_of: DelayOf | None = None,
+    runtime: Runtime = local_runtime,
+    kept: Mapping[str, Any] | None = None,
 ) -> dict[Path, list[PlannedRun]]:
     """Runs, or continues, studies that share cohort, windows and splits.
 
@@ -70,6 +77,8 @@ def run_studies(
             results are those of one process.
         delay_of: A split's annotation delay in time units, found without its test clients; ``data.target_delay`` for
             all by default. Written to each run's ``delay.json``; a study that is resumed keeps those it began with.
+        runtime: In what computations run where they run in this process.
+        kept: What a new study's folder keeps for those who resume it, beside its settings.
 
     Returns:
         The runs of each study.
@@ -88,11 +97,11 @@ def run_studies(
             data = left[0][0].config.data
             rooms = _rooms(stack, data, cohort, splits)
             if not parallel or data.scaling == "federated":
-                stack.enter_context(local_runtime())
+                stack.enter_context(runtime())
             rooms.staged(left[0][1])
         for study in begun:
             if study.left:
-                _start_folder(study)
+                _start_folder(study, kept or {})
             stack.enter_context(locked(study.folder))
             _check_folder(study.folder, study.facts, resume=True)
         if left:
@@ -133,6 +142,7 @@ class _Study:
         check_model(config)
         facts = study_facts(config, cohort)
         _check_folder(folder, facts, resume)
+        check_unlocked(folder)
         delays = _delays(folder, splits, delay_of)
         check_guarantees(config, splits)
         return cls(folder, config, facts, delays, plan_runs(config, splits, delays))
@@ -219,8 +229,9 @@ def _require_writable(folder: Path) -> None:
         raise InputError("cannot write here; name a folder that can be made or is yours", file=folder)
 
 
-def _start_folder(study: _Study) -> None:
-    folder, facts = study.folder, study.facts | ({} if study.delays is None else {_DELAYS: study.delays})
+def _start_folder(study: _Study, kept: Mapping[str, Any]) -> None:
+    delays = {} if study.delays is None else {_DELAYS: study.delays}
+    folder, facts = study.folder, study.facts | delays | dict(kept)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

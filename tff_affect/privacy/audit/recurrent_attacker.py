@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from tff_affect.models.classifying import batches_of, cross_entropy, training_step
 from tff_affect.models.layers import FastGRU
 from tff_affect.models.masking import MissingFrames
 from tff_affect.privacy.audit.attackers import Scores, top_share
@@ -22,8 +23,7 @@ MOST_STEPS = 50
 each."""
 UNITS = 32
 _MOST_CHANNELS = 64
-_BATCH, _EPOCHS, _PATIENCE = 32, 40, 6
-_LEAST_BATCHES = 16
+_EPOCHS, _PATIENCE = 40, 6
 _LEARNING_RATE = 1e-2
 
 
@@ -94,16 +94,12 @@ class _Trained:
         self._x, self._owner = self._scale(sequences), known.owner
         self._rng = np.random.default_rng(seed)
         self._network = _network(self._x.shape[1:], known.people, seed)
-        self._step = _training_step(self._network)
+        self._step = training_step(self._network, cross_entropy(), _LEARNING_RATE)
 
     def after(self, epochs: int) -> Scores:
         """The scores of the network once it has been trained for further epochs."""
         for _ in range(epochs):
-            order = self._rng.permutation(len(self._x))
-            # Wrapped around: all batches are of one size, so that the step is compiled once, and few samples are seen
-            # often enough to tell from one epoch to the next whether it still learns.
-            order = np.resize(order, max(_LEAST_BATCHES, -(-len(order) // _BATCH)) * _BATCH)
-            for rows in order.reshape(-1, _BATCH):
+            for rows in batches_of(len(self._x), self._rng):
                 self._step(tf.constant(self._x[rows]), tf.constant(self._owner[rows]))
         return self._scores
 
@@ -122,17 +118,3 @@ def _network(shape: tuple[int, ...], people: int, seed: int) -> tf.keras.Model:
     # The mean over frames that are there: who it is does not stand in the last one.
     pooled = tf.keras.layers.GlobalAveragePooling1D()(hidden)
     return tf.keras.Model(frames, tf.keras.layers.Dense(people, kernel_initializer=initial[2])(pooled))
-
-
-def _training_step(network: tf.keras.Model) -> tf.types.experimental.GenericFunction:
-    optimizer = tf.keras.optimizers.Adam(_LEARNING_RATE, global_clipnorm=1.0)
-    loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-
-    @tf.function
-    def step(x: tf.Tensor, owner: tf.Tensor) -> None:
-        with tf.GradientTape() as tape:
-            value = loss(owner, network(x, training=True))
-        gradients = tape.gradient(value, network.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
-
-    return step

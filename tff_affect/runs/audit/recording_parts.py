@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tff_affect.client_data import Scaling, StagedCohort
+from tff_affect.client_data import StagedCohort
+from tff_affect.scaling import Scaling
 
 _PARTS = ("first", "last")
 

@@ -1,0 +1,1 @@
+"""Workers: what runs where the data are, and what describes it to the driver."""
