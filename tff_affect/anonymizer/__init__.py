@@ -1,0 +1,1 @@
+"""Faces without their owners: images that keep the emotion and lose the person."""
