@@ -10,7 +10,6 @@ import io
 import multiprocessing
 import os
 import signal
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -33,6 +32,7 @@ from tff_affect.progress import Progress, Task
 from tff_affect.report.face_grid import rows_to_show
 from tff_affect.report.faces import learned_name
 from tff_affect.run_folder import read_json, write_json
+from tff_affect.streams import stream_of_images
 
 PARTS = "parts"
 SINGLE_TASK: Mapping[str, tuple[str, float]] = {
@@ -166,8 +166,7 @@ class WithNoise:
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Transformed images."""
-        known = zlib.crc32(np.ascontiguousarray(images).tobytes())
-        return self.transform(images, int(np.random.default_rng([self.seed, known]).integers(2**63)))
+        return self.transform(images, int(stream_of_images(self.seed, "noise", images).integers(2**63)))
 
 
 def read_part(folder: Path, part: Part) -> dict[str, Any]:

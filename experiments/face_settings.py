@@ -7,19 +7,18 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
-import numpy as np
-
 from data_prep.faces import FaceOptions
 from tff_affect.anonymizer.config import FACTOR, OBJECTIVES, AnonymizerConfig, FederatedConfig
 from tff_affect.anonymizer.evaluation import AttackConfig
+from tff_affect.config import SplitConfig
 from tff_affect.config_checks import above_zero, choice
 from tff_affect.config_file import named_settings
 from tff_affect.errors import InputError
 from tff_affect.face_set import FaceSet
-from tff_affect.splits import Split
+from tff_affect.splits import Split, split_subjects
 
 SETTINGS = "face_anonymizer.yaml"
-_SPLIT = 1
+_LEAST_PEOPLE = 5
 
 
 @dataclass(frozen=True)
@@ -43,18 +42,19 @@ class DivisionConfig:
 
     Attributes:
         test: Share of people tested.
-        development: Share of people by whom training is stopped.
+        development: Share of the people who are not tested, by whom training is stopped.
     """
 
     test: float = 0.25
-    development: float = 0.15
+    development: float = 0.2
 
     def __post_init__(self) -> None:
-        if not (min(self.test, self.development) > 0 and self.test + self.development < 1):
-            raise InputError(
-                f"division: expected shares above 0 that leave people to train on, found test {self.test:g} and "
-                f"development {self.development:g}"
-            )
+        for name in ("test", "development"):
+            if not 0 < getattr(self, name) < 1:
+                raise InputError(
+                    f"division.{name}: expected a share between 0 and 1, which leaves people to train on, found "
+                    f"{getattr(self, name):g}"
+                )
 
 
 @dataclass(frozen=True)
@@ -158,14 +158,13 @@ def divide(faces: FaceSet, config: DivisionConfig, seed: int) -> Split:
     Raises:
         InputError: If there are too few.
     """
-    people, count = faces.people, len(faces.people)
-    tested, developed = (max(1, round(share * count)) for share in (config.test, config.development))
-    if count - tested - developed < 2 or tested < 2:
-        raise InputError(
-            f"faces: expected enough people for two or more to test and to train on, found {count} in all; give more "
-            "people or other shares (division.test)"
-        )
-    order = [people[i] for i in np.random.default_rng([seed, _SPLIT]).permutation(count)]
-    parts = order[:tested], order[tested : tested + developed], order[tested + developed :]
-    test, development, train = (tuple(sorted(part)) for part in parts)
-    return Split(train, development, test)
+    count = len(faces.people)
+    if count >= _LEAST_PEOPLE:
+        settings = SplitConfig("holdout", development=config.development, test=config.test, seed=seed)
+        (split,) = split_subjects(faces.people, settings)
+        if min(len(split.train), len(split.test)) > 1:
+            return split
+    raise InputError(
+        f"faces: expected enough people for two or more to test and to train on, found {count} in all; give more "
+        "people or other shares (division.test)"
+    )

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from experiments.face_settings import FaceConfig
 from tff_affect.anonymizer.config import FEDERATED
 from tff_affect.face_set import FaceSet
 from tff_affect.progress import StepDone
 from tff_affect.splits import Split
+from tff_affect.streams import stream
 
 if TYPE_CHECKING:
     from tff_affect.anonymizer.game import Anonymizer
-
-_PUBLIC = 2
 
 
 def train_on(
@@ -34,7 +31,7 @@ def train_on(
     from tff_affect.anonymizer.federated import train_federated
     from tff_affect.learning.runtime import local_runtime
 
-    order = np.random.default_rng([seed, _PUBLIC]).permutation(split.train)
+    order = stream(seed, "public people").permutation(split.train)
     public = max(2, round(config.federated.public * len(order)))
     clients, others = faces.of(order[public:]), faces.of(order[:public])
     with local_runtime():

@@ -66,8 +66,17 @@ def make_splits(cohort: Cohort, config: SplitConfig) -> tuple[Split, ...]:
         return (_fixed(cohort),)
     if config.scheme in PUBLISHED_SPLITS:
         return (Split(**recola_partition(cohort.subjects, config.scheme)),)
-    tested = _tested(cohort.subjects, config)
-    return tuple(_around(cohort.subjects, test, config, fold) for fold, test in enumerate(tested))
+    return split_subjects(cohort.subjects, config)
+
+
+def split_subjects(subjects: tuple[str, ...], config: SplitConfig) -> tuple[Split, ...]:
+    """The splits of a scheme that knows nothing of subjects but their names: holdout, k-fold or loso.
+
+    Raises:
+        InputError: If there are too few subjects for the shares or folds.
+    """
+    tested = _tested(subjects, config)
+    return tuple(_around(subjects, test, config, fold) for fold, test in enumerate(tested))
 
 
 def _tested(subjects: tuple[str, ...], config: SplitConfig) -> list[list[str]]:

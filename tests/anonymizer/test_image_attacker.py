@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from data_prep.synthetic_faces import SyntheticFacesConfig, draw_faces
 from tff_affect.anonymizer import image_attacker
-from tff_affect.anonymizer.baselines import Constant
+from tff_affect.anonymizer.baselines import Constant, GaussianNoise
 from tff_affect.anonymizer.image_attacker import (
     CONVOLUTIONAL,
     GRADIENTS,
@@ -91,6 +91,18 @@ def test_faces_are_exposed_with_their_owners() -> None:
         assert known.sequences is not None
         np.testing.assert_array_equal(known.sequences.reshape(len(known), -1), known.vectors)
     assert rows_of(exposed_faces(faces, 0).probe[0].vectors) == rows["S00"][1].tolist()
+
+
+def test_known_images_are_transformed_again_and_again_where_noise_is_drawn_anew() -> None:
+    faces = coded([{"angry": 5, "happy": 5}, {"happy": 6}])
+    exposed = exposed_faces(faces, 0, faces, GaussianNoise(1e-5), draws=3)
+    once = exposed_faces(faces, 0, faces, lambda images: images / 2, draws=3)
+    for name, (known, unknown) in divided(faces, 0)[0].items():
+        place = exposed.people.index(name)
+        assert rows_of(exposed.enrolment[place].vectors) == np.repeat(known, 3).tolist()
+        assert len(np.unique(exposed.enrolment[place].vectors[:3, 5])) == 3
+        assert rows_of(2 * once.enrolment[place].vectors) == known.tolist()
+        assert rows_of(exposed.probe[place].vectors) == unknown.tolist()
 
 
 def test_pairs_are_known_by_one_emotion_and_found_in_the_other() -> None:

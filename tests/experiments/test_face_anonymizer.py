@@ -184,7 +184,7 @@ def test_too_few_people_are_refused(people: int) -> None:
         ("frontier.blur=[0]", "above 0"),
         ("frontier.pixelate=[400]", "1 to 48 cells"),
         ("frontier.objectives=[blur]", "adversary, reversal, entropy"),
-        ("division.test=0.9", "leave people to train on"),
+        ("division.test=1", "leaves people to train on"),
         ("anonymizer.steps=many", "anonymizer.steps"),
         ("attacks.attackers=[guesswork]", "guesswork"),
         ("faces.alignment=eyes", "haar"),

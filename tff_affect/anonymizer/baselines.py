@@ -1,12 +1,12 @@
 """What is done to faces without learning anything: blur, coarse cells, noise; and the two ends, everything and nothing.
 
 Each is called with ``images [image, row, column]`` float32 from 0 to 1 and returns as many of the same size and range.
-None knows more than the image before it: the same image comes out the same, in whatever company it is given.
+The same images come out the same; and but for noise, which is drawn anew in other company, so does each of them.
 """
 
 from __future__ import annotations
 
-import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from tff_affect.errors import InputError
+from tff_affect.streams import stream_of_images
 
 GREY = 0.5
 
@@ -23,7 +24,7 @@ def _checked(name: str, value: float, least: float, unit: str) -> None:
         raise InputError(f"{name}: expected {unit} of at least {least:g}, found {value:g}")
 
 
-def _each(images: np.ndarray, changed: list[np.ndarray]) -> np.ndarray:
+def _each(images: np.ndarray, changed: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
     """As float32 from 0 to 1; no images stay no images."""
     return np.clip(np.reshape(changed, images.shape), 0, 1).astype(np.float32)
 
@@ -112,8 +113,8 @@ class Pixelate:
 class GaussianNoise:
     """Noise of its own on each image; what leaves the range from 0 to 1 is cut off.
 
-    The noise derives from the seed and the image: by its place among others, images of one person that come in order
-    could share noise, and would be known by it.
+    The noise derives from the seed and all the images together: by its place alone, images of one person that come in
+    order could share noise, and would be known by it; by the image alone, no noise would ever be drawn again.
 
     Attributes:
         deviation: Standard deviation of the noise, where white is 1.
@@ -134,8 +135,5 @@ class GaussianNoise:
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Noisy images."""
-        return _each(images, [image + self.deviation * self._noise(image) for image in images])
-
-    def _noise(self, image: np.ndarray) -> np.ndarray:
-        rng = np.random.default_rng([self.seed, zlib.crc32(np.ascontiguousarray(image).tobytes())])
-        return rng.normal(size=image.shape)
+        noise = stream_of_images(self.seed, "noise", images).normal(size=images.shape)
+        return _each(images, images + self.deviation * noise)

@@ -27,8 +27,8 @@ from tff_affect.face_set import FaceSet
 from tff_affect.learning.algorithms import build_optimizer
 from tff_affect.models.classifying import cross_entropy
 from tff_affect.progress import StepDone
+from tff_affect.streams import keras_seed, stream
 
-_STARTS, _SAMPLING, _ORDER, _PUBLIC, _HOLD = 1, 2, 3, 4, 5
 _CROSS_ENTROPY = cross_entropy()
 
 
@@ -64,7 +64,7 @@ def train_federated(
     if both or len(public.people) < 2:
         found = f"{min(both)} among both" if both else f"{len(public.people)} public"
         raise InputError(f"faces: expected two or more public people, none of whom is a client, found {found}")
-    tf.keras.utils.set_random_seed(int(np.random.default_rng([seed, _STARTS]).integers(2**31)))
+    tf.keras.utils.set_random_seed(keras_seed(seed, "first weights"))
     anonymizer = replace(anonymizer, steps=config.rounds)
     server = _Server(faces, public, anonymizer, config, seed)
     process = server.process
@@ -72,7 +72,7 @@ def train_federated(
     for number in range(config.rounds):
         accuracy = server.train_adversary() if anonymizer.privacy_weight else None
         state = process.set_model_weights(state, server.weights())
-        people = np.random.default_rng([seed, _SAMPLING, number]).permutation(faces.people)[: config.clients]
+        people = stream(seed, "clients of a round", number).permutation(faces.people)[: config.clients]
         done = process.next(state, [server.dataset(person, number) for person in sorted(people)])
         state = done.state
         server.take(process.get_model_weights(state).trainable)
@@ -103,7 +103,7 @@ class _Server:
     ) -> None:
         shape = (faces.images.shape[1], faces.images.shape[2])
         self._faces, self._seed = faces, seed
-        held_out = np.random.default_rng([seed, _HOLD]).permutation(len(public)) % HELD_OUT == 0
+        held_out = stream(seed, "held out for the history").permutation(len(public)) % HELD_OUT == 0
         self._public, self._held_out, self._everybody = public.part(~held_out), public.part(held_out), public.people
         self._anonymizer, self._config = anonymizer, config
         self._code, self._shape = code_shape(shape, anonymizer), shape
@@ -117,7 +117,7 @@ class _Server:
         self._identity_head = build_identity_head(shape, len(public.people))
         self._optimizer = tf.keras.optimizers.Adam(anonymizer.adversary_learning_rate)
         self._optimizer.build(self._identity_head.trainable_variables)
-        self._rng = np.random.default_rng([seed, _PUBLIC])
+        self._rng = stream(seed, "the adversary's batches and noise")
         self._name_people = tf.function(self._adversary_step)
 
     def weights(self) -> tff.learning.models.ModelWeights:
@@ -161,7 +161,7 @@ class _Server:
         """A client's batches of a round: image, noise, lambda and emotion, in an order of that round."""
         own = self._faces.of([person])
         place = self._faces.people.index(person)
-        rng = np.random.default_rng([self._seed, _ORDER, number, place])
+        rng = stream(self._seed, "a client's batches and noise", number, place)
         order = np.concatenate([rng.permutation(len(own)) for _ in range(self._config.local_epochs)])
         inputs = (
             own.images[order, ..., np.newaxis],

@@ -32,6 +32,7 @@ from tff_affect.errors import DivergedError, InputError
 from tff_affect.face_set import FaceSet
 from tff_affect.models.classifying import cross_entropy
 from tff_affect.progress import StepDone
+from tff_affect.streams import keras_seed, stream
 
 _JOINT = ("reversal", IDENTITY_ONLY)
 _CHECKS = 20
@@ -39,7 +40,6 @@ HELD_OUT = 8
 """Of as many images one is kept from all heads, to see how often the adversary names it."""
 _PREDICTED = 256
 _SHIFT, _GAIN = 2, 0.15
-_STARTS, _BATCHES, _HOLD = 1, 2, 3
 _CROSS_ENTROPY = cross_entropy()
 
 
@@ -141,14 +141,14 @@ class _Game:
         self._config = config
         shape = (faces.images.shape[1], faces.images.shape[2])
         self._code = code_shape(shape, config)
-        tf.keras.utils.set_random_seed(int(np.random.default_rng([seed, _STARTS]).integers(2**31)))
+        tf.keras.utils.set_random_seed(keras_seed(seed, "first weights"))
         self.transformation = build_transformation(shape, config)
         self.emotion_head = build_emotion_head(shape, len(faces.classes))
         self._identity_head = build_identity_head(shape, len(faces.people))
-        held_out = np.random.default_rng([seed, _HOLD]).permutation(len(faces)) % HELD_OUT == 0
+        held_out = stream(seed, "held out for the history").permutation(len(faces)) % HELD_OUT == 0
         self._held_out, self._faces = faces.part(held_out), faces.part(~held_out)
         self._everybody, self._classes = faces.people, faces.classes
-        self._batches = self._draw(np.random.default_rng([seed, _BATCHES]))
+        self._batches = self._draw(stream(seed, "batches and noise"))
         falling = tf.keras.optimizers.schedules.CosineDecay(config.learning_rate, config.steps, alpha=0.1)
         self._optimizer = tf.keras.optimizers.Adam(falling)
         self._optimizer.build(self._learned)

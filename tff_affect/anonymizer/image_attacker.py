@@ -21,12 +21,14 @@ from tff_affect.privacy.audit import attackers
 from tff_affect.privacy.audit.attackers import Family, Learner, Scores, top_share
 from tff_affect.privacy.audit.exposed import LEAST_ENROLMENT, SAME_SESSION, Exposed
 from tff_affect.privacy.audit.samples import Owned, Samples
+from tff_affect.streams import stream
 
 CONVOLUTIONAL = "convolutional network"
 GRADIENTS = "logistic regression on gradients"
 ENROLLED = 0.6
 LEAST_IMAGES = 3
 COPIES = 12
+DRAWS = 4
 _EPOCHS, _PATIENCE = 25, 5
 _SIDE, _CELL, _DIRECTIONS = 48, 8, 9
 _SHIFT, _GAIN, _TILT = 0.04, 0.1, 5.0
@@ -76,7 +78,7 @@ def divided(faces: FaceSet, seed: int) -> tuple[dict[str, tuple[np.ndarray, np.n
         if len(own) < LEAST_IMAGES:
             left_out[person] = f"found {len(own)} images, expected at least {LEAST_IMAGES}"
             continue
-        own = own[_mixed(np.array(faces.emotions)[own], np.random.default_rng([seed, number]))]
+        own = own[_mixed(np.array(faces.emotions)[own], stream(seed, "known and unknown images", number))]
         enrolled = min(len(own) - 1, max(LEAST_ENROLMENT, round(ENROLLED * len(own))))
         rows[person] = own[:enrolled], own[enrolled:]
     return rows, left_out
@@ -91,13 +93,19 @@ def _mixed(emotions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.argsort(place, kind="stable")
 
 
-def exposed_faces(faces: FaceSet, seed: int, shown: FaceSet | None = None) -> Exposed:
+def exposed_faces(
+    faces: FaceSet, seed: int, shown: FaceSet | None = None,
+    transformation: Callable[[np.ndarray], np.ndarray] | None = None, draws: int = DRAWS,
+) -> Exposed:  # fmt: skip
     """What images give away of people who are known by some and to be found in others.
 
     Args:
         faces: Of all people.
         seed: Of the division, as of `divided`.
         shown: The same faces with other images, in which people are to be found; the first ones by default.
+        transformation: Of the known images; None leaves them as they are.
+        draws: How often each known image is transformed: who has the transformation and a picture of somebody can draw
+            its noise again and again. Where there is no noise, once is enough.
 
     Raises:
         InputError: With fewer than two people who have at least three images each.
@@ -107,11 +115,22 @@ def exposed_faces(faces: FaceSet, seed: int, shown: FaceSet | None = None) -> Ex
     probe = (faces if shown is None else shown).images
     return Exposed(
         people=tuple(rows),
-        enrolment=tuple(image_samples(faces.images[known]) for known, _ in rows.values()),
+        enrolment=tuple(
+            image_samples(_drawn(faces.images[known], transformation, draws)) for known, _ in rows.values()
+        ),
         probe=tuple(image_samples(probe[unknown]) for _, unknown in rows.values()),
         session=SAME_SESSION,
         left_out=left_out,
     )
+
+
+def _drawn(images: np.ndarray, transformation: Callable[[np.ndarray], np.ndarray] | None, draws: int) -> np.ndarray:
+    """``[image x draw, row, column]``; draws of one image stay together, so that late ones are of other images."""
+    if transformation is None:
+        return images
+    found = transformation(np.repeat(images, draws, axis=0)).reshape(len(images), draws, *images.shape[1:])
+    differ = (found != found[:, :1]).any()
+    return found.reshape(-1, *images.shape[1:]) if differ else found[:, 0]
 
 
 def exposed_pairs(
@@ -143,7 +162,7 @@ def exposed_pairs(
     for number, person in enumerate(faces.people):
         first, second = ((faces.person == number) & (emotions == emotion) for emotion in (known, unknown))
         if first.any() and second.any():
-            rng = np.random.default_rng([seed, number])
+            rng = stream(seed, "copies of known images", number)
             enrolled = augmented(faces.images[first], copies, rng)
             enrolled = enrolled if transformation is None else transformation(enrolled)
             parts[person] = image_samples(enrolled), image_samples(probe[second])

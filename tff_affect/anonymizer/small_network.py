@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tff_affect.errors import InputError
 from tff_affect.models.classifying import batches_of, training_step
+from tff_affect.streams import stream
 
 LEAST_SIDE = 16
 _TRUNK = ((16, 5), (32, 3), (64, 3))
@@ -108,7 +109,7 @@ class Training:
     ) -> None:
         self.network = network
         self._x, self._y, self._vary = x, y, vary
-        self._rng = np.random.default_rng(seed)
+        self._rng = stream(seed, "order and variation of images")
         self._step = training_step(network, loss, _LEARNING_RATE)
 
     def epochs(self, count: int = 1) -> None:

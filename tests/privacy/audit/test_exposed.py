@@ -117,3 +117,13 @@ def test_what_makes_no_attack_is_refused() -> None:
         gather({"A": (one, one), "B": (wide, wide)})
     with pytest.raises(InputError, match="enrolment and probe of each person"):
         Exposed(("A",), (one,), ())
+
+
+def test_some_of_the_people_come_with_their_own_samples() -> None:
+    exposed = Exposed(
+        ("A", "B", "C"), *(tuple(Samples(np.full((2, 1), 10.0 * part + n)) for n in range(3)) for part in (1, 2))
+    )
+    some = exposed.of([2, 0])
+    assert some.people == ("C", "A")
+    assert [samples.vectors[0, 0] for samples in (*some.enrolment, *some.probe)] == [12, 10, 22, 20]
+    assert exposed.of([]).people == ()

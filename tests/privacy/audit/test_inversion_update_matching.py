@@ -72,7 +72,7 @@ def weights_of(done: LocalWork) -> list[np.ndarray]:
     return initial_weights(done.model, done.shape, 0)
 
 
-QUICK = MatchingConfig(restarts=12, iterations=500)
+QUICK = MatchingConfig(restarts=4, iterations=300)
 
 
 @pytest.mark.parametrize(("model", "momentum"), [("simple_rnn", 0.0), ("lstm", 0.5), ("bigru", 0.0)])
@@ -126,7 +126,7 @@ def test_distances_are_those_of_numpy() -> None:
 
 @pytest.mark.slow
 def test_one_step_on_one_window_gives_the_window_away_until_it_is_noised() -> None:
-    done, local = work(), Protection(0.1, 0.1)
+    done, local = work(12), Protection(0.1, 0.1)
     assert local.deviation == pytest.approx(0.01)
     updates, rng = sent(done), np.random.default_rng(0)
     seen = {
@@ -136,7 +136,7 @@ def test_one_step_on_one_window_gives_the_window_away_until_it_is_noised() -> No
         "nothing but noise": [rng.normal(size=part.shape) for part in updates],
     }
     # Stacked, they are traced once.
-    features, labels = cohort(25)
+    features, labels = cohort(12)
     stacked = [np.concatenate(parts) for parts in zip(*seen.values(), strict=True)]
     repeated = np.concatenate([labels[:VICTIMS]] * len(seen))
     found = rebuild_windows(weights_of(done), stacked, done, repeated, QUICK).features
@@ -153,8 +153,8 @@ def test_one_step_on_one_window_gives_the_window_away_until_it_is_noised() -> No
 
 @pytest.mark.slow
 def test_the_same_seed_finds_the_same() -> None:
-    done = work(5, model=ModelConfig("gru", units=6))
-    weights, seen, labels = weights_of(done), sent(done), cohort(5)[1][:VICTIMS]
+    done = work(3, model=ModelConfig("simple_rnn", units=6))
+    weights, seen, labels = weights_of(done), sent(done), cohort(3)[1][:VICTIMS]
     brief = MatchingConfig(restarts=2, iterations=20)
     first, second = (rebuild_windows(weights, seen, done, labels, brief) for _ in range(2))
     # Threads add up in no fixed order.
@@ -167,10 +167,10 @@ def test_the_same_seed_finds_the_same() -> None:
 
 @pytest.mark.slow
 def test_the_nearest_restart_counts() -> None:
-    done = work(8, model=ModelConfig("gru", units=6))
-    arguments = weights_of(done), sent(done), done, cohort(8)[1][:VICTIMS]
-    one, many = (rebuild_windows(*arguments, MatchingConfig(restarts=r, iterations=60)) for r in (1, 16))
-    assert many.features.shape == (VICTIMS, 1, 8, UNITS)
+    done = work(3, model=ModelConfig("simple_rnn", units=6))
+    arguments = weights_of(done), sent(done), done, cohort(3)[1][:VICTIMS]
+    one, many = (rebuild_windows(*arguments, MatchingConfig(restarts=r, iterations=20)) for r in (1, 16))
+    assert many.features.shape == (VICTIMS, 1, 3, UNITS)
     assert many.distance.shape == (VICTIMS,)
     assert many.distance.mean() < one.distance.mean()
 

@@ -173,6 +173,7 @@ def test_guessing_is_worth_one_half_in_every_attack() -> None:
 
 @pytest.mark.parametrize("own_targets", [False, True])
 def test_p_of_the_strongest_is_uniform_under_guessing(own_targets: bool) -> None:
+    # Of 19 permutations p is a multiple of 1/20: every level below is met exactly, as with more of them.
     found = []
     for seed in range(240):
         values, members = World(8, 10, (0.0,) * 3, shared=0.6, model_level=1.0).draw(seed)
@@ -180,7 +181,7 @@ def test_p_of_the_strongest_is_uniform_under_guessing(own_targets: bool) -> None
         if own_targets:
             drawn = World(4, 10, (0.0,) * 3, shared=0.6, model_level=1.0).draw(seed + 1000)
             targets = Targets(drawn[0][:2], drawn[1][[0, 2]])
-        found.append(infer_membership(values, members, targets, seed, permutations=79, resamples=1).p)
+        found.append(infer_membership(values, members, targets, seed, permutations=19, resamples=1).p)
     for level in (0.05, 0.1, 0.25, 0.5):
         rejected = np.count_nonzero(np.array(found) <= level)
         assert rejected <= stats.binom.ppf(0.999, 240, level), level

@@ -91,6 +91,32 @@ def test_held_out_people_are_never_learned_from(monkeypatch: pytest.MonkeyPatch)
     assert sum(tested for known, tested in compared if known + tested == count) == count
 
 
+def test_others_are_learned_from_in_every_fold_and_never_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each sample holds its person's number; those beside are of 100 and more."""
+    learned, judged = [], set()
+
+    def learn(background: Group, seed: int) -> pairs.Likeness:
+        learned.append(sum(np.unique(background.owned.samples.vectors[:, 0]) >= 100))
+
+        def likeness(group: Group) -> np.ndarray:
+            judged.update(np.unique(group.owned.samples.vectors[:, 0]))
+            return np.random.default_rng(0).normal(size=(len(group.probes.owner), len(group.probe)))
+
+        return likeness
+
+    monkeypatch.setattr(verification, "pair_families", lambda: [PairFamily("any", (learn, learn))])
+    exposed, others = people(9, 0.0), people(5, 0.0, seed=1)
+    for start, some in ((0, exposed), (100, others)):
+        for number, parts in enumerate(zip(some.enrolment, some.probe, strict=True)):
+            for samples in parts:
+                samples.vectors[:] = start + number
+    found = verify(exposed, 0, others)
+    assert found is not None
+    assert found.people == 9
+    assert learned == [5] * 3 * 3
+    assert judged == set(range(9))
+
+
 def test_scores_of_all_folds_are_on_one_scale() -> None:
     """An attacker whose scores are a thousandfold where one person is in the background, as an embedding's may be."""
     exposed = people(12, 3.0)
@@ -103,7 +129,7 @@ def test_scores_of_all_folds_are_on_one_scale() -> None:
 
     family = PairFamily("any", (learn,))
     folds = [np.arange(4), np.arange(4, 8), np.arange(8, 12)]
-    scores = verification._scores(family, exposed, folds, 0)
+    scores = verification._scores(family, exposed, folds, 0, None)
     spread = [np.nanstd(scores[4 * fold[0] : 4 * fold[-1] + 4]) for fold in folds]
     assert max(spread) < 5 * min(spread)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from tff_affect.errors import InputError
 from tff_affect.privacy.audit.samples import Owned, Samples
@@ -40,6 +42,15 @@ class Exposed:
             raise InputError(f"attack: expected enrolment and probe of each person, found {counts} of them")
         if len({part.vectors.shape[1] for part in (*self.enrolment, *self.probe)}) > 1:
             raise InputError("attack: expected vectors of one width for all people, found several")
+
+    def of(self, numbers: Sequence[int] | np.ndarray) -> Exposed:
+        """Some of the people, by their numbers."""
+        return replace(
+            self,
+            people=tuple(self.people[number] for number in numbers),
+            enrolment=tuple(self.enrolment[number] for number in numbers),
+            probe=tuple(self.probe[number] for number in numbers),
+        )
 
     @property
     def known(self) -> Owned:

@@ -73,7 +73,7 @@ class OpenSet:
         return self.attackers[self.strongest].auc <= self.chance_interval[1]
 
 
-def verify(exposed: Exposed, seed: int) -> OpenSet | None:
+def verify(exposed: Exposed, seed: int, others: Exposed | None = None) -> OpenSet | None:
     """Lets every attacker compare people whom it never saw.
 
     The permutation test holds the fitted attackers fast: what they know comes from the other folds.
@@ -81,6 +81,7 @@ def verify(exposed: Exposed, seed: int) -> OpenSet | None:
     Args:
         exposed: What is seen of people.
         seed: Of folds, attackers, permutations and intervals; the same seed gives the same numbers.
+        others: Further people, from whom attackers learn in every fold and by whom they are never judged.
 
     Returns:
         What was found; None with fewer than nine people, of whom too few are left to learn from.
@@ -92,7 +93,7 @@ def verify(exposed: Exposed, seed: int) -> OpenSet | None:
     attackers = pair_families()
     # On so few samples, threads wait for each other longer than they work.
     with threadpool_limits(1, user_api="openmp"):
-        trials = [Trials.of(_scores(family, exposed, folds, seed), exposed.unknown) for family in attackers]
+        trials = [Trials.of(_scores(family, exposed, folds, seed, others), exposed.unknown) for family in attackers]
     test = chance.max_test(np.stack([one.table() for one in trials]), seed, folds)
     confidence = 1 - (1 - CONFIDENCE) / len(attackers)
     figures = [_figures(one, p, seed, confidence) for one, p in zip(trials, test.p, strict=True)]
@@ -100,7 +101,9 @@ def verify(exposed: Exposed, seed: int) -> OpenSet | None:
     return OpenSet(named, people, test.interval, exposed.session)
 
 
-def _scores(family: PairFamily, exposed: Exposed, folds: Sequence[np.ndarray], seed: int) -> np.ndarray:
+def _scores(
+    family: PairFamily, exposed: Exposed, folds: Sequence[np.ndarray], seed: int, others: Exposed | None
+) -> np.ndarray:
     """``[probe samples, people]``, NaN for people of another fold."""
     owner = exposed.unknown.owner
     scores = np.full((len(owner), len(exposed.people)), np.nan)
@@ -108,28 +111,35 @@ def _scores(family: PairFamily, exposed: Exposed, folds: Sequence[np.ndarray], s
         # Groups keep the order of people, and so do their samples.
         held_out = np.sort(fold)
         background = np.setdiff1d(np.arange(len(exposed.people)), held_out)
-        likeness, mean, deviation = _fitted(family, exposed, np.random.default_rng(seed).permutation(background), seed)
+        shuffled = np.random.default_rng(seed).permutation(background)
+        likeness, mean, deviation = _fitted(family, exposed, shuffled, seed, others)
         rows = np.flatnonzero(np.isin(owner, held_out))
         scores[np.ix_(rows, held_out)] = (likeness(_group(exposed, held_out)) - mean) / deviation
     return scores
 
 
-def _group(exposed: Exposed, people: np.ndarray) -> Group:
-    return Group([exposed.enrolment[person] for person in people], [exposed.probe[person] for person in people])
+def _group(exposed: Exposed, people: np.ndarray, others: Exposed | None = None) -> Group:
+    parts = [exposed.of(people), *([] if others is None else [others])]
+    return Group(
+        [samples for part in parts for samples in part.enrolment], [samples for part in parts for samples in part.probe]
+    )
 
 
-def _fitted(family: PairFamily, exposed: Exposed, background: np.ndarray, seed: int) -> tuple[Likeness, float, float]:
+def _fitted(
+    family: PairFamily, exposed: Exposed, background: np.ndarray, seed: int, others: Exposed | None
+) -> tuple[Likeness, float, float]:
     """The best candidate, fitted on all background people, and its impostors' mean and deviation.
 
-    Candidates are fitted on two thirds of the background people and judged on the others.
+    Candidates are fitted on two thirds of the background people, and whoever comes beside these, and judged on the
+    last third.
     """
     third = len(background) // 3
-    learners, judges = _group(exposed, background[third:]), _group(exposed, background[:third])
+    learners, judges = _group(exposed, background[third:], others), _group(exposed, background[:third])
     scores = [learn(learners, seed)(judges) for learn in family.candidates]
     best = int(np.argmax([Trials.of(one, judges.probes).curve()[0] for one in scores]))
     impostors = scores[best][np.arange(third) != judges.probes.owner[:, np.newaxis]]
     deviation = float(impostors.std())
-    likeness = family.candidates[best](_group(exposed, background), seed)
+    likeness = family.candidates[best](_group(exposed, background, others), seed)
     return likeness, float(impostors.mean()), deviation if deviation > 1e-12 else 1.0
 
 
