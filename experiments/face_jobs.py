@@ -120,9 +120,8 @@ def do_part(folder: Path, part: Part, faces: FaceSet, config: FaceConfig, pictur
 
     split = divide(faces, config.division, part.seed)
     transformation, known = (baseline(part), {}) if not part.trained else _trained(part, faces, config)
-    found = evaluate(
-        transformation, part.transformation, part.strength, faces, split, part.seed, config.attacks, **known
-    )
+    attacks = replace(config.attacks, known=config.attacks.known and part.trained)
+    found = evaluate(transformation, part.transformation, part.strength, faces, split, part.seed, attacks, **known)
     if pictures:
         test = faces.of(split.test)
         rows = rows_to_show(test)

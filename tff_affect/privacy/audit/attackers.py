@@ -174,14 +174,20 @@ def _reduced(shape: tuple[int, ...], most: int | None = None) -> Sequence[PCA]:
     return [] if components == width else [PCA(components, svd_solver="full")]
 
 
+def _turned(shape: tuple[int, ...]) -> Sequence[PCA]:
+    """Likewise for what turning the axes does not change, and only where it saves half of the width."""
+    samples, width = shape
+    return _reduced(shape) if 2 * samples <= width else []
+
+
 def _logistic(strength: float, shape: tuple[int, ...], seed: int) -> Pipeline:
-    return make_pipeline(StandardScaler(), *_reduced(shape), LogisticRegression(C=strength, max_iter=200, tol=1e-3))
+    return make_pipeline(StandardScaler(), *_turned(shape), LogisticRegression(C=strength, max_iter=200, tol=1e-3))
 
 
 def _support_vectors(strength: float, width: float, shape: tuple[int, ...], seed: int) -> Pipeline:
     # Standardised vectors lie about sqrt(dimensions) apart.
     model = SVC(C=strength, gamma=width / shape[1], decision_function_shape="ovr")
-    return make_pipeline(StandardScaler(), *_reduced(shape), model)
+    return make_pipeline(StandardScaler(), *_turned(shape), model)
 
 
 def _forest(trees: int, least: int, share: float | None, shape: tuple[int, ...], seed: int) -> Pipeline:
