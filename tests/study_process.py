@@ -59,6 +59,16 @@ class Driver:
         weakref.finalize(self, _kill, self._process)
 
     @property
+    def pid(self) -> int:
+        """Of the driver itself."""
+        return self._process.pid
+
+    @property
+    def ended(self) -> bool:
+        """Whether the driver itself has ended."""
+        return self._process.poll() is not None
+
+    @property
     def said(self) -> str:
         """What it wrote to stderr so far."""
         return self._said.read_text(encoding="utf-8", errors="replace")

@@ -7,7 +7,7 @@ from pathlib import Path
 import data_prep
 
 MODULES = sorted(module.name for module in pkgutil.walk_packages(data_prep.__path__, "data_prep."))
-ALLOWED = ("tff_affect.cohort", "tff_affect.errors", "tff_affect.face_set")
+ALLOWED = ("tff_affect.cohort", "tff_affect.errors", "tff_affect.face_set", "tff_affect.gait_set")
 
 
 def test_no_module_imports_tensorflow():
@@ -26,7 +26,7 @@ def test_no_module_imports_tensorflow():
     assert "data_prep.recola" in MODULES
 
 
-def test_only_the_cohort_the_face_set_and_the_errors_are_used():
+def test_only_the_cohort_the_sets_and_the_errors_are_used():
     for file in Path(data_prep.__path__[0]).rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tff_affect"):

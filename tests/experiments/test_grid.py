@@ -62,7 +62,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_a_grid_from_start_to_end(
     protocol: str, cohorts: dict[str, Path], tmp_path: Path, command_line: Callable[..., Said]
 ) -> None:
-    folder, variants = tmp_path / "grid", ("lstm", "ridge") if protocol == "avec" else ("gru",)
+    folder, variants = tmp_path / "grid", ("lstm", "ridge") if protocol == "avec" else ("simple_rnn",)
     found, records = run(folder, Request(protocol, cohorts[protocol], variants, QUICK), processes=1)
     assert found.variants == variants
     assert {(r["protocol"], r["variant"], r["folds"]) for r in records} == {(protocol, v, 2) for v in variants}

@@ -158,6 +158,6 @@ def test_a_worker_that_ends_at_once_is_said(installed: Path) -> None:
 
 def test_a_worker_that_never_answers_is_given_up(installed: Path, tmp_path: Path) -> None:
     write_program(installed, f"echo $$ > {tmp_path}/pid; exec sleep 600")
-    with pytest.raises(RunError, match="did not start"), local_runtime(RuntimeConfig(start_timeout=2.0)):
+    with pytest.raises(RunError, match="did not start"), local_runtime(RuntimeConfig(start_timeout=5.0)):
         pass
     assert is_gone(int((tmp_path / "pid").read_text()))

@@ -74,9 +74,11 @@ class Cut:
     staging_left: set[Path]
 
 
-def cut(study: Study, instant: Callable[[Driver], bool], end: Callable[[Driver], int], *more: str) -> Cut:
+def cut(
+    study: Study, instant: Callable[[Driver], bool], end: Callable[[Driver], int], *more: str, every: float = 0.001
+) -> Cut:
     driver = study.driver(*more)
-    driver.stop_when(lambda: instant(driver))
+    driver.stop_when(lambda: instant(driver), every=every)
     found = (study.methods(), study.rounds(), len(driver.alive(WORKER)), study.staging())
     code = end(driver)
     return Cut(*found, code, driver.said, left_by(driver), study.staging())
@@ -94,24 +96,24 @@ def kill(driver: Driver) -> int:
 def interrupted_study(study: Study) -> dict[str, Cut]:
     """In the order of the work: each instant lies beyond what its predecessor had finished."""
     centralised = study.folder / "weights" / "centralised.npz"
-    return {
-        "killed in a baseline": cut(study, lambda d: centralised.is_file(), kill),
-        "killed before a checkpoint": cut(study, lambda d: study.rounds() >= 1, kill, "--resume"),
-        "killed between checkpoints": cut(study, lambda d: study.rounds() >= 3, kill, "--resume"),
-        "interrupted": cut(study, lambda d: study.rounds() >= 5, lambda d: d.end(signal.SIGINT), "--resume"),
-    }
 
-
-def failing_study(study: Study) -> dict[str, Cut]:
     def lose_a_sequence(driver: Driver) -> int:
         for file in study.temporary.rglob("*.f32"):
             file.unlink()
         return driver.end()
 
-    alone = ("--resume", "-o", "methods=[federated]")
+    def terminate(driver: Driver) -> int:
+        return driver.end(signal.SIGTERM)
+
+    def interrupt(driver: Driver) -> int:
+        return driver.end(signal.SIGINT)
+
     return {
-        "terminated": cut(study, lambda d: bool(d.alive(WORKER)), lambda d: d.end(signal.SIGTERM), *alone),
-        "failed": cut(study, lambda d: study.rounds() >= 3, lose_a_sequence, *alone),
+        "terminated": cut(study, lambda d: bool(d.alive(WORKER)), terminate, every=0.1),
+        "killed in a baseline": cut(study, lambda d: centralised.is_file(), kill, "--resume"),
+        "killed before a checkpoint": cut(study, lambda d: study.rounds() >= 1, kill, "--resume"),
+        "failed": cut(study, lambda d: study.rounds() >= 3, lose_a_sequence, "--resume"),
+        "interrupted": cut(study, lambda d: study.rounds() >= 5, interrupt, "--resume"),
     }
 
 
@@ -122,7 +124,7 @@ class Story:
     Attributes:
         reference: Never interrupted.
         interrupted: Finished in spite of `interrupted_study`.
-        cuts: All interruptions, those of `interrupted_study` first.
+        cuts: The interruptions of `interrupted_study`.
         codes: Exit codes of the two drivers that finished.
         left: Processes that outlived these.
     """
@@ -141,13 +143,13 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     cohort = SyntheticConfig(subjects=7, seconds=60, frame_rate=2.5, action_units=units)
     write_synthetic_cohort(root / "cohort", cohort)
     (root / "study.yaml").write_text(SETTINGS, encoding="utf-8")
-    reference, interrupted, failing = (new_study(root, name) for name in ("reference", "interrupted", "failing"))
+    reference, interrupted = (new_study(root, name) for name in ("reference", "interrupted"))
     with ThreadPoolExecutor(1) as beside:
-        others = beside.submit(lambda: (finish(reference), failing_study(failing)))
+        other = beside.submit(finish, reference)
         cuts = interrupted_study(interrupted)
         code, left = finish(interrupted, "--resume")
-        (reference_code, reference_left), failures = others.result()
-    return Story(reference, interrupted, cuts | failures, (reference_code, code), (reference_left, left))
+        reference_code, reference_left = other.result()
+    return Story(reference, interrupted, cuts, (reference_code, code), (reference_left, left))
 
 
 def new_study(root: Path, name: str) -> Study:
@@ -163,7 +165,7 @@ def finish(study: Study, *more: str) -> tuple[int, list[str]]:
 
 
 pytestmark = pytest.mark.slow
-KILLED = ("killed in a baseline", "killed before a checkpoint", "killed between checkpoints")
+KILLED = ("killed in a baseline", "killed before a checkpoint")
 ASKED_TO_STOP = ("terminated", "interrupted")
 
 
@@ -172,12 +174,11 @@ def test_the_instants_are_those_meant(story: Story) -> None:
     found = story.cuts
     assert found["killed in a baseline"].methods >= {"mean predictor", "local-only"}
     assert found["killed in a baseline"].rounds == 0
-    for name in ("killed before a checkpoint", "killed between checkpoints", "interrupted"):
+    for name in ("killed before a checkpoint", "failed", "interrupted"):
         assert found[name].methods == baselines, name
     assert found["killed before a checkpoint"].rounds == 1
-    assert found["killed between checkpoints"].rounds in (3, 5, 7)
-    assert found["killed between checkpoints"].rounds <= found["interrupted"].rounds < ROUNDS
-    assert (found["failed"].methods, found["terminated"].rounds) == (set(), 0)
+    assert 3 <= found["failed"].rounds <= found["interrupted"].rounds < ROUNDS
+    assert "centralised" not in found["terminated"].methods
     assert {name: cut.workers for name, cut in found.items()} == dict.fromkeys(found, 1)
 
 

@@ -244,7 +244,7 @@ def test_a_binary_that_ends_at_once_is_said(isolation: str, text: str, installed
 def test_a_binary_that_never_answers_is_given_up(installed: Path, tmp_path: Path, temporary: Path) -> None:
     write_program(installed, f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 600\n")
     with pytest.raises(RunError, match="did not start"):
-        WorkerProcess(start_timeout=3.0).start()
+        WorkerProcess(start_timeout=5.0).start()
     assert is_gone(int((tmp_path / "pid").read_text()))
     assert list(temporary.iterdir()) == []
 

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import portpicker
 import psutil
 import pytest
 from sample_workers import (
@@ -271,12 +270,13 @@ def test_a_binary_that_has_grown_is_replaced_between_rounds(
     start: Callable[..., Running], folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level("INFO")
-    monkeypatch.setattr(service, "_SECONDS_QUIET", 3.0)
+    monkeypatch.setattr(service, "_SECONDS_QUIET", 5.0)
     running = start(memory_mark=1)
     (first,) = binaries()
     ended = time.monotonic() + 1.5 * service._SECONDS_QUIET
     while time.monotonic() < ended:  # a round, as far as one can see from outside
         assert answers(running.port, folder)
+        time.sleep(0.1)
     assert binaries() == [first]
     wait_until(lambda: binaries() not in ([], [first]), "a new binary")
     wait_until(lambda: answers(running.port, folder), "an answer")
@@ -325,7 +325,15 @@ def test_one_that_computes_or_is_small_enough_is_left_alone(
     watched = service._Service(ServiceConfig(tmp_path, "127.0.0.1:0", None, memory_mark=mark), worker, Silent())  # type: ignore[arg-type]
     watched.start()
     stopping = threading.Event()
-    threading.Timer(2.5, stopping.set).start()
+
+    def stop_in_time() -> None:
+        try:
+            wait_until(lambda: len(worker.starts) >= starts and time.monotonic() > until, "the last start")
+            stopping.wait(1.5)  # in which one start too many would come
+        finally:
+            stopping.set()
+
+    threading.Thread(target=stop_in_time).start()
     watched.watch(stopping)
     assert len(worker.starts) == starts
     assert all(when >= until + 0.3 for when in worker.starts[1:])
@@ -334,21 +342,23 @@ def test_one_that_computes_or_is_small_enough_is_left_alone(
 # The service as a process.
 
 
-@pytest.fixture
-def port() -> int:
-    return portpicker.pick_unused_port()
+def port_of(driver: Driver) -> int:
+    """Where the service itself listens, on a port that the system chose; 0 as long as it does not."""
+    found = psutil.Process(driver.pid).net_connections("tcp")
+    return next((c.laddr.port for c in found if c.status == psutil.CONN_LISTEN), 0)
 
 
 @pytest.fixture
-def launch(small_cohort: Cohort, folder: Path, temporary: Path, port: int) -> Iterator[Callable[..., Driver]]:
+def launch(small_cohort: Cohort, folder: Path, temporary: Path) -> Iterator[Callable[..., Driver]]:
     drivers = []
 
     def run(*options: str) -> Driver:
-        arguments = ["worker", "serve", str(small_cohort.path), "--listen", f"127.0.0.1:{port}"]
-        drivers.append(Driver([*arguments, "--certificates", str(folder / "here"), *options], temporary))
-        wait_until(lambda: answers(port, folder) or not drivers[-1].alive(), "an answer", 120)
-        assert drivers[-1].alive(), drivers[-1].said
-        return drivers[-1]
+        arguments = ["worker", "serve", str(small_cohort.path), "--listen", "127.0.0.1:0"]
+        driver = Driver([*arguments, "--certificates", str(folder / "here"), *options], temporary)
+        drivers.append(driver)
+        wait_until(lambda: driver.ended or answers(port_of(driver), folder), "an answer", 120)
+        assert not driver.ended, driver.said
+        return driver
 
     yield run
     for driver in drivers:
@@ -361,25 +371,28 @@ def left(temporary: Path) -> list[str]:
 
 @needs_namespaces
 @pytest.mark.slow
-def test_nothing_but_the_port_with_tls_is_open(launch: Callable[..., Driver], port: int) -> None:
-    pids = {p.pid for p in launch().alive()}
+def test_nothing_but_the_port_with_tls_is_open(launch: Callable[..., Driver]) -> None:
+    driver = launch()
+    pids = {p.pid for p in driver.alive()}
     assert len(pids) == 3
-    assert listening_ports(pids) == {port}
+    assert listening_ports(pids) == {port_of(driver)}
 
 
 @pytest.mark.slow
-def test_the_look_at_open_ports_finds_them(launch: Callable[..., Driver], port: int) -> None:
-    found = listening_ports({p.pid for p in launch("--isolation", "none").alive()})
-    assert port in found
+def test_the_look_at_open_ports_finds_them(launch: Callable[..., Driver]) -> None:
+    driver = launch("--isolation", "none")
+    found = listening_ports({p.pid for p in driver.alive()})
+    assert port_of(driver) in found
     assert len(found) == 2
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_and_all_that_it_made(
-    number: signal.Signals, launch: Callable[..., Driver], temporary: Path, port: int
+    number: signal.Signals, launch: Callable[..., Driver], temporary: Path
 ) -> None:
     driver = launch()
+    port = port_of(driver)
     assert driver.end(number, seconds=30) == 0
     assert driver.alive(seconds=5) == []
     assert left(temporary) == []
@@ -389,10 +402,9 @@ def test_a_signal_ends_it_and_all_that_it_made(
 
 
 @pytest.mark.slow
-def test_nothing_outlives_a_killed_service(
-    launch: Callable[..., Driver], temporary: Path, port: int, folder: Path
-) -> None:
+def test_nothing_outlives_a_killed_service(launch: Callable[..., Driver], temporary: Path, folder: Path) -> None:
     driver = launch()
+    port = port_of(driver)
     assert len(driver.alive()) == 3
     driver.kill()
     assert driver.alive(seconds=30) == []
@@ -401,14 +413,15 @@ def test_nothing_outlives_a_killed_service(
     (store,) = left(temporary)
     again = launch()
     assert store not in left(temporary), "the next start sweeps it"
-    assert answers(port, folder)
+    assert answers(port_of(again), folder)
     again.end(signal.SIGTERM, seconds=30)
     assert left(temporary) == []
 
 
 @pytest.mark.slow
-def test_a_killed_binary_is_followed_by_a_new_one(launch: Callable[..., Driver], port: int, folder: Path) -> None:
+def test_a_killed_binary_is_followed_by_a_new_one(launch: Callable[..., Driver], folder: Path) -> None:
     driver = launch()
+    port = port_of(driver)
     (first,) = driver.alive("worker_binary")
     first.kill()
     wait_until(lambda: driver.alive("worker_binary") not in ([], [first]), "a new binary")

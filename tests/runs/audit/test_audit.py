@@ -33,8 +33,8 @@ from tff_affect.splits import make_splits
 pytestmark = pytest.mark.slow
 
 SETTINGS = [
-    "data.window=25", "data.hop=25", "model.units=4", "training.rounds=2", "training.local_epochs=1",
-    "training.weighting=uniform", "training.checkpoint_every=2", "methods=[federated]",
+    "data.window=5", "data.hop=5", "model.name=simple_rnn", "model.units=4", "training.rounds=2",
+    "training.local_epochs=1", "training.weighting=uniform", "training.checkpoint_every=2", "methods=[federated]",
     "privacy.noise_multiplier=1.0", "privacy.clipping_norm=0.5", "privacy.reproducible_noise=true",
 ]  # fmt: skip
 CONFIG = AuditConfig(seconds=4, shadows=6, victims=2)
