@@ -33,7 +33,7 @@ setup(
     python_requires=">=3.11,<3.12",
     packages=find_packages(include=["tff_affect*", "data_prep*", "experiments*"]),
     package_data={
-        "data_prep": ["column_maps/*.yaml"],
+        "data_prep": ["column_maps/*.yaml", "skeletons/*.yaml"],
         "experiments": ["configs/*.yaml"],
         "tff_affect.report": ["templates/*"],
     },
@@ -65,6 +65,7 @@ setup(
         "matplotlib>=3.8",
     ],
     extras_require={
+        "c3d": ["ezc3d>=1.6,<2"],
         "video": ["mediapipe==0.10.21", "opencv-contrib-python==4.11.0.86"],
         "test": ["audmetric>=1.4", "hypothesis>=6", "pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.5"],
         "lint": ["mypy>=1.10", "pandas-stubs", "ruff>=0.4", "types-PyYAML"],

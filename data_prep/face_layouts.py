@@ -22,8 +22,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from data_prep.face_folder import FolderContent, look_into
-from data_prep.face_manifest import find_manifest, read_manifest
 from data_prep.face_names import NAME_READERS, NO_FIT, Dropped, FaceFile, in_folders, missing
+from data_prep.labelled_folder import check_spelling
+from data_prep.labelled_manifest import find_manifest, read_manifest
 from tff_affect.errors import InputError
 
 LAYOUTS: Mapping[str, str] = {
@@ -118,7 +119,7 @@ def _from_names(content: FolderContent, layout: str, all_conditions: bool) -> Fa
         names.put(name, None, LAYOUTS[layout])
     if not names.faces:
         raise InputError(f"expected {LAYOUTS[layout]} ({layout}), found {_seen(content)}", file=content.folder)
-    _check_spelling(names.faces, content.folder)
+    check_spelling((face.subject for face in names.faces), content.folder)
     faces = tuple(sorted(names.faces, key=lambda face: face.name))
     dropped = (*names.dropped, *_never_images(content, set()))
     return FaceListing(layout, content.folder, faces, dropped, missing(layout, (*content.files, *content.others)))
@@ -169,12 +170,3 @@ def _seen(content: FolderContent) -> str:
         if names
     ]
     return " and ".join(parts) or "nothing"
-
-
-def _check_spelling(faces: list[FaceFile], folder: Path) -> None:
-    spelling: dict[str, str] = {}
-    for face in faces:
-        other = spelling.setdefault(face.subject.lower(), face.subject)
-        if other != face.subject:
-            reason = f"subjects {other!r} and {face.subject!r} differ by case alone; use one spelling"
-            raise InputError(reason, file=folder)

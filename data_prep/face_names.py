@@ -6,6 +6,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from data_prep.labelled_report import Dropped
+
+__all__ = [
+    "JAFFE_EXPRESSIONS", "LONDON_VIEWS", "NAME_READERS", "NO_EMOTION", "NO_FIT", "YALE_CONDITIONS", "YALE_EXPRESSIONS",
+    "Dropped", "FaceFile", "in_folders", "missing",
+]  # fmt: skip
+
 YALE_EXPRESSIONS = {
     "happy": "happy", "normal": "neutral", "sad": "sad", "sleepy": "sleepy", "surprised": "surprised", "wink": "wink",
 }  # fmt: skip
@@ -37,21 +44,6 @@ class FaceFile:
     subject: str
     emotion: str
     is_expression: bool = True
-
-
-@dataclass(frozen=True)
-class Dropped:
-    """A file that is not used.
-
-    Attributes:
-        name: Relative to the folder, with slashes.
-        kind: Why, in a few words that many files share.
-        reason: Why, of this file; may be empty.
-    """
-
-    name: str
-    kind: str
-    reason: str = ""
 
 
 def _yale(name: str, all_conditions: bool) -> FaceFile | Dropped | None:

@@ -1,12 +1,12 @@
-"""A table that says whose face each image of a folder is, and what it shows."""
+"""A table that says of whom each file of a folder is, and which emotion it shows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from data_prep.face_folder import outside
 from data_prep.files.delimited import DelimitedTable, first_row, read_delimited
+from data_prep.labelled_folder import outside
 from tff_affect.errors import InputError
 
 COLUMNS = ("file", "subject", "emotion")
