@@ -79,7 +79,7 @@ class SyntheticFacesConfig:
     circumstances: float = 1.0
 
     def __post_init__(self) -> None:
-        for name, least in (("people", 1), ("images", 1), ("size", 16)):
+        for name, least in (("people", 1), ("images", 1), ("size", 16), ("seed", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"drawn faces: {name}: expected at least {least}, found {getattr(self, name)}")
 

@@ -35,8 +35,9 @@ from experiments.face_jobs import (
 from experiments.face_settings import FaceConfig, divide
 from experiments.face_training import train_on
 from tff_affect import __version__
-from tff_affect.anonymizer.baselines import Blur
+from tff_affect.anonymizer.baselines import Blur, Unchanged
 from tff_affect.anonymizer.config import IDENTITY_ONLY
+from tff_affect.anonymizer.reconstruction import Pairs
 from tff_affect.atomic import remove_temporaries, replace_bytes, replace_text
 from tff_affect.cohort import new_folder
 from tff_affect.errors import InputError
@@ -135,9 +136,9 @@ def train_anonymizer(
     source = read_source(folder, config, progress)
     faces = source.faces
     split = divide(faces, config.division, seed)
-    from tff_affect.anonymizer.emotion_reader import score_emotions
     from tff_affect.anonymizer.export import export_transformation
     from tff_affect.anonymizer.saved import save_anonymizer
+    from tff_affect.emotion_scores import score_emotions
 
     test = faces.of(split.test)
     with counted(progress, "Training") as step:
@@ -218,7 +219,9 @@ def study_frontier(
     check_study(out)
     source = read_source(folder, config, progress)
     for seed in config.frontier.seeds:
-        divide(source.faces, config.division, seed)
+        test = source.faces.of(divide(source.faces, config.division, seed).test)
+        # What cannot be attacked is said before anything is trained.
+        config.attacks.expose(Pairs(test, test), seed, Unchanged(), draws=1)
     try:
         (out / PARTS).mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -195,7 +195,12 @@ def _transform(
     """Writes what can be transformed; returns what cannot, with the reason."""
     # In the order of the new names: what is written when says nothing of the old ones.
     names, skipped = sorted(targets, key=lambda name: targets[name]), {}
-    options = FaceOptions(**anonymizer.preparation)
+    try:
+        options = FaceOptions(**anonymizer.preparation)
+    except TypeError as error:
+        raise InputError(
+            "the model says of its faces what this version does not know, or was changed; train it again"
+        ) from error
     with open_cropper(options.alignment, options.size) as cropper, progress.task("images", len(names)) as task:
         for first in range(0, len(names), _AT_ONCE):
             faces: dict[str, np.ndarray] = {}

@@ -136,7 +136,7 @@ def do_part(folder: Path, part: Part, faces: FaceSet, config: FaceConfig, pictur
 
 def _trained(part: Part, faces: FaceSet, config: FaceConfig) -> tuple[Transformation, dict[str, Any]]:
     """The trained transformation, and what its own head and its adversary say."""
-    from tff_affect.anonymizer.emotion_reader import score_emotions
+    from tff_affect.emotion_scores import score_emotions
 
     split = divide(faces, config.division, part.seed)
     objective, weight = SINGLE_TASK.get(part.kind, (part.kind, part.strength))

@@ -72,10 +72,10 @@ class FrontierConfig:
     """
 
     objectives: list[str] = field(default_factory=lambda: ["adversary"])
-    privacy_weights: list[float] = field(default_factory=lambda: [0.25, 0.5, 1.0])
+    privacy_weights: list[float] = field(default_factory=lambda: [0.25, 0.5])
     single_task: bool = True
-    blur: list[float] = field(default_factory=lambda: [4.0, 8.0, 16.0])
-    pixelate: list[int] = field(default_factory=lambda: [4])
+    blur: list[float] = field(default_factory=lambda: [4.0, 16.0])
+    pixelate: list[int] = field(default_factory=list)
     noise: list[float] = field(default_factory=lambda: [0.5])
     seeds: list[int] = field(default_factory=lambda: [0, 1, 2, 3, 4])
 
@@ -163,8 +163,20 @@ def divide(faces: FaceSet, config: DivisionConfig, seed: int) -> Split:
         settings = SplitConfig("holdout", development=config.development, test=config.test, seed=seed)
         (split,) = split_subjects(faces.people, settings)
         if min(len(split.train), len(split.test)) > 1:
+            _check_emotions(faces, split)
             return split
     raise InputError(
         f"faces: expected enough people for two or more to test and to train on, found {count} in all; give more "
         "people or other shares (division.test)"
     )
+
+
+def _check_emotions(faces: FaceSet, split: Split) -> None:
+    shown = set(faces.of(split.train).classes)
+    for people in (split.development, split.test):
+        unseen = sorted(set(faces.of(people).classes) - shown)
+        if unseen:
+            raise InputError(
+                f"faces: expected every emotion among the people trained on, found {unseen[0]} with others alone; give "
+                "more images of it, leave it out, or try another seed"
+            )

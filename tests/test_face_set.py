@@ -16,6 +16,8 @@ def test_people_and_classes_are_sorted_and_numbered() -> None:
     assert (found.people, found.classes) == (("a", "b", "c"), ("happy", "sad"))
     assert found.person.tolist() == [1, 0, 1, 2]
     assert found.emotion(("angry", "happy", "sad")).tolist() == [2, 1, 1, 2]
+    with pytest.raises(InputError, match="expected nothing but angry, happy, found sad"):
+        found.emotion(("angry", "happy"))
 
 
 def test_a_part_keeps_what_belongs_together() -> None:

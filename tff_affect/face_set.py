@@ -64,7 +64,15 @@ class FaceSet:
         return np.searchsorted(self.people, self.subjects)
 
     def emotion(self, classes: tuple[str, ...]) -> np.ndarray:
-        """``[image]`` number of its emotion among sorted classes, which a part of a set may not all show."""
+        """``[image]`` number of its emotion among sorted classes, which a part of a set may not all show.
+
+        Raises:
+            InputError: If an emotion is none of them.
+        """
+        unknown = sorted(set(self.emotions) - set(classes))
+        if unknown:
+            shown = ", ".join(classes)
+            raise InputError(f"faces: expected nothing but {shown}, found {unknown[0]}, which nobody else shows")
         return np.searchsorted(classes, self.emotions)
 
     def part(self, rows: np.ndarray) -> FaceSet:

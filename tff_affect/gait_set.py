@@ -86,7 +86,15 @@ class GaitSet:
         return self.spans[:, 1] - self.spans[:, 0]
 
     def emotion(self, classes: tuple[str, ...]) -> np.ndarray:
-        """``[cycle]`` number of its emotion among sorted classes, which a part of a set may not all show."""
+        """``[cycle]`` number of its emotion among sorted classes, which a part of a set may not all show.
+
+        Raises:
+            InputError: If an emotion is none of them.
+        """
+        unknown = sorted(set(self.emotions) - set(classes))
+        if unknown:
+            shown = ", ".join(classes)
+            raise InputError(f"gait: expected nothing but {shown}, found {unknown[0]}, which nobody else shows")
         return np.searchsorted(classes, self.emotions)
 
     def place(self, cycle: int) -> str:

@@ -40,7 +40,7 @@ def test_identity_emotion_and_circumstances_are_what_changes_an_image() -> None:
     assert (lit[:, 0] != lit[:, 1]).any(axis=(-2, -1)).all()
 
 
-@pytest.mark.parametrize("wrong", [{"people": 0}, {"images": 0}, {"size": 15}])
+@pytest.mark.parametrize("wrong", [{"people": 0}, {"images": 0}, {"size": 15}, {"seed": -1}])
 def test_settings_that_draw_nothing_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(InputError, match=next(iter(wrong))):
         replace(CONFIG, **wrong)

@@ -170,6 +170,27 @@ def test_too_few_people_are_refused(people: int) -> None:
         divide(FACES.of(FACES.people[:people]), DivisionConfig(), 0)
 
 
+def test_an_emotion_that_nobody_trained_on_shows_is_refused() -> None:
+    tested = divide(FACES, DivisionConfig(), 0).test
+    emotions = (
+        "bored" if subject in tested and emotion == "sad" else emotion
+        for subject, emotion in zip(FACES.subjects, FACES.emotions, strict=True)
+    )
+    with pytest.raises(InputError, match="found bored with others alone"):
+        divide(replace(FACES, emotions=tuple(emotions)), DivisionConfig(), 0)
+
+
+def test_faces_that_cannot_be_attacked_are_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    drawn = draw_faces(SyntheticFacesConfig(people=8, images=1, size=16))
+    two = drawn.part(np.isin(drawn.emotions, ("happy", "sad")))
+    for image, file in zip(two.images, two.files, strict=True):
+        (tmp_path / "two" / file).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.round(255 * image).astype(np.uint8)).save(tmp_path / "two" / file)
+    with pytest.raises(InputError, match=r"at least 3 images each; give more, or set attacks\.pair"):
+        study_frontier(tmp_path / "study", tmp_path / "two", settings(), False, 1, QUIET)
+    assert not (tmp_path / "study").exists()
+
+
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
@@ -187,6 +208,7 @@ def test_too_few_people_are_refused(people: int) -> None:
         ("division.test=1", "leaves people to train on"),
         ("anonymizer.steps=many", "anonymizer.steps"),
         ("attacks.attackers=[guesswork]", "guesswork"),
+        ("attacks.pair=[happy,happy]", "expected two emotions, found happy twice"),
         ("faces.alignment=eyes", "haar"),
         ("drawn=[", "settings are wrong"),
     ],

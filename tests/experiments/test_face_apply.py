@@ -188,6 +188,12 @@ def test_faces_are_cut_out_as_they_were_for_training(folder: Path, tmp_path: Pat
         assert image.size == (16, 16)
 
 
+def test_a_model_that_says_of_its_faces_what_is_not_known_is_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="train it again"):
+        apply_anonymizer(Inverted(colour="sepia"), folder, tmp_path / "out", Progress())
+    assert not (tmp_path / "out").exists()
+
+
 def test_contrast_is_made_as_it_was_for_training(folder: Path, tmp_path: Path) -> None:
     apply_anonymizer(Inverted(contrast="standard"), folder, tmp_path / "out", Progress())
     made = np.asarray(Image.open(tmp_path / "out" / "anna" / "sad.png")) / 255

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from tff_affect.config import OptimizerConfig
 from tff_affect.config_checks import above_zero, at_least, choice
 from tff_affect.errors import InputError
+from tff_affect.game_schedule import is_past, risen
 
 FEDERATED = "federated"
 OBJECTIVES = ("adversary", "reversal", "entropy", FEDERATED)
@@ -41,7 +42,7 @@ class AnonymizerConfig:
     """
 
     objective: str = "adversary"
-    privacy_weight: float = 0.5
+    privacy_weight: float = 0.25
     code_channels: int = 4
     code_noise: float = 0.3
     steps: int = 2500
@@ -68,12 +69,11 @@ class AnonymizerConfig:
 
     def weight_at(self, step: int) -> float:
         """Lambda at a step, from 0."""
-        risen = (step / self.steps - self.head_start) / self.ramp if self.ramp else float(self.has_started(step, 1.0))
-        return self.privacy_weight * min(1.0, max(0.0, risen))
+        return self.privacy_weight * risen(step, self.steps, self.head_start, self.ramp)
 
     def has_started(self, step: int, share: float = 2 / 3) -> bool:
         """Whether a share of the head start is over."""
-        return step >= share * self.head_start * self.steps
+        return is_past(step, self.steps, share * self.head_start)
 
 
 @dataclass(frozen=True)

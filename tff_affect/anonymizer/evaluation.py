@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tff_affect.anonymizer import emotion_reader, reconstruction
-from tff_affect.anonymizer.emotion_reader import EmotionScores, read_emotions
+from tff_affect.anonymizer.emotion_reader import read_emotions
 from tff_affect.anonymizer.image_attacker import COPIES, DRAWS, exposed_faces, exposed_pairs, image_families
 from tff_affect.anonymizer.reconstruction import Pairs, Reconstruction, reconstruct
 from tff_affect.config_checks import at_least
+from tff_affect.emotion_scores import EmotionScores
 from tff_affect.errors import InputError
 from tff_affect.face_set import FaceSet
 from tff_affect.plain_json import plain
@@ -62,6 +63,8 @@ class AttackConfig:
     def __post_init__(self) -> None:
         for name, least in (("reader", 1), ("reconstruction", 0), ("copies", 2), ("draws", 1)):
             at_least(f"attacks.{name}", getattr(self, name), least)
+        if self.pair is not None and self.pair[0] == self.pair[1]:
+            raise InputError(f"attacks.pair: expected two emotions, found {self.pair[0]} twice")
         self.families()
 
     def families(self) -> list[Family]:

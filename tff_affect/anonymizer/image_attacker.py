@@ -20,6 +20,7 @@ from tff_affect.models.classifying import cross_entropy
 from tff_affect.privacy.audit import attackers
 from tff_affect.privacy.audit.attackers import Family, Learner, Scores, top_share
 from tff_affect.privacy.audit.exposed import LEAST_ENROLMENT, SAME_SESSION, Exposed
+from tff_affect.privacy.audit.mixed_order import mixed_order
 from tff_affect.privacy.audit.samples import Owned, Samples
 from tff_affect.streams import stream
 
@@ -78,19 +79,10 @@ def divided(faces: FaceSet, seed: int) -> tuple[dict[str, tuple[np.ndarray, np.n
         if len(own) < LEAST_IMAGES:
             left_out[person] = f"found {len(own)} images, expected at least {LEAST_IMAGES}"
             continue
-        own = own[_mixed(np.array(faces.emotions)[own], stream(seed, "known and unknown images", number))]
+        own = own[mixed_order(np.array(faces.emotions)[own], stream(seed, "known and unknown images", number))]
         enrolled = min(len(own) - 1, max(LEAST_ENROLMENT, round(ENROLLED * len(own))))
         rows[person] = own[:enrolled], own[enrolled:]
     return rows, left_out
-
-
-def _mixed(emotions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Row numbers in an order of which any stretch has about as much of each emotion, and otherwise at random."""
-    place = np.empty(len(emotions))
-    for emotion in sorted(set(emotions)):
-        own = np.flatnonzero(emotions == emotion)
-        place[own] = (rng.permutation(len(own)) + rng.random()) / len(own)
-    return np.argsort(place, kind="stable")
 
 
 def exposed_faces(
@@ -111,7 +103,7 @@ def exposed_faces(
         InputError: With fewer than two people who have at least three images each.
     """
     rows, left_out = divided(faces, seed)
-    _enough(len(rows), f"at least {LEAST_IMAGES} images each; give more images or expose them by pairs", left_out)
+    _enough(len(rows), f"at least {LEAST_IMAGES} images each; give more, or set attacks.pair", left_out)
     probe = (faces if shown is None else shown).images
     return Exposed(
         people=tuple(rows),

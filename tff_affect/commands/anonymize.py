@@ -135,7 +135,7 @@ def anonymize_evaluate(
         int | None, typer.Option("--seeds", min=1, help="Run seeds 0 to N-1, each with other test people; default 5.")
     ] = None,
     privacy_weights: Annotated[
-        str | None, typer.Option("--privacy-weights", help="Such as 0.25,0.5,1, the default.")
+        str | None, typer.Option("--privacy-weights", help="Such as 0.25,0.5, the default.")
     ] = None,
     objectives: Annotated[
         str | None, typer.Option("--objectives", help="Of adversary,reversal,entropy,federated; default the first.")

@@ -34,8 +34,8 @@ _LIMITS = (
     "What is hidden is identity as these images carry it. Whoever knows the file names, the background, the clothes, "
     "when and where a picture was taken, or holds the original, needs no face. Age, gender, skin and ill health may "
     "remain visible; they were not measured.",
-    "Whoever has the transformation can transform pictures of people they know, and compare. The attackers here do so "
-    "once with each picture; with noise drawn again and again they could learn more.",
+    "Every picture that is to be named is looked at alone. Of many that are known to be of one unnamed person, noise "
+    "averages out, and far more people are named: do not publish several pictures under one pseudonym.",
     "Emotion here is the label of an image, posed or drawn as the set has it. It is not what somebody felt.",
     "Seeds differ in training and in who is tested. On a small set of people their spread is large, and the difference "
     "of two lines may be luck.",
