@@ -36,6 +36,7 @@ COLUMNS = [
     "adversary_chance",
     "identity_top1",
     "identity_attacker",
+    "identity_together",
     "identity_chance",
     "identity_luck",
     "identity_p",
@@ -71,6 +72,7 @@ def test_unchanged_faces_give_emotion_and_identity(unchanged: Evaluation) -> Non
     assert row["identity_top1"] > 0.7
     assert row["known_top1"] > 0.7
     assert row["identity_p"] < 0.01
+    assert row["identity_together"] > 0.9
     assert row["verification_auc"] > 0.75
     assert row["reconstruction_error"] < 0.8 * row["reconstruction_floor"]
     assert row["reconstruction_top1"] > 0.3

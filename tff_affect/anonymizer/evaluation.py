@@ -148,6 +148,7 @@ class Evaluation:
             "adversary_accuracy": self.adversary,
             "adversary_chance": None if self.adversary is None else 1 / self.adversary_people,
             **_closed_columns("identity", self.unseen),
+            "identity_together": _together(self.unseen),
             "identity_chance": self.unseen.chance,
             "identity_luck": self.unseen.chance_interval[1],
             "identity_p": self.unseen.attackers[self.unseen.strongest].p,
@@ -299,6 +300,12 @@ def _closed_columns(prefix: str, found: ClosedSet | None) -> dict[str, Any]:
         f"{prefix}_top1": None if found is None else found.attackers[found.strongest].top1,
         f"{prefix}_attacker": attacker,
     }
+
+
+def _together(found: ClosedSet) -> float | None:
+    """Of the attacker that names most people by all their images together."""
+    shares = [figures.together for figures in found.attackers.values() if figures.together is not None]
+    return max(shares, default=None)
 
 
 def _open_columns(found: OpenSet | None) -> dict[str, Any]:

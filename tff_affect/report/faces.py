@@ -27,9 +27,9 @@ UNCHANGED, CONSTANT = "unchanged", "constant"
 """Names of the ceiling and of the floor."""
 _TRAINED = "trained"
 MEASURES = (
-    "emotion_uar", "emotion_accuracy", "own_emotion_uar", "adversary_accuracy", "identity_top1", "known_top1",
-    "everyone_top1", "verification_auc", "verification_eer", "reconstruction_error", "reconstruction_floor",
-    "reconstruction_top1",
+    "emotion_uar", "emotion_accuracy", "own_emotion_uar", "adversary_accuracy", "identity_top1", "identity_together",
+    "known_top1", "everyone_top1", "verification_auc", "verification_eer", "reconstruction_error",
+    "reconstruction_floor", "reconstruction_top1",
 )  # fmt: skip
 """Columns that are averaged over seeds."""
 CHANCES = (
@@ -301,6 +301,8 @@ def _verdict(row: Row, simple: Sequence[Row]) -> str:
         f"the strongest fresh attacker names {percent(row['identity_top1'])} of unseen people's images (guessing: "
         f"{percent(row['identity_chance'])})"
     )
+    if not math.isnan(row["identity_together"]):
+        said += f", and {percent(row['identity_together'])} of the people by all their images taken together"
     better = [other for other in simple if dominates(other, row)]
     names = ", ".join(f"{other['transformation']} {significant(other['strength'])}" for other in better)
     return f"{said}; as good or better on both counts: {names}" if better else said

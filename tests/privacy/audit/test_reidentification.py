@@ -16,7 +16,14 @@ from tff_affect.privacy.audit import attackers
 from tff_affect.privacy.audit.attackers import DISCRIMINANT, FOREST, LOGISTIC
 from tff_affect.privacy.audit.exposed import ANOTHER_SESSION, Exposed, expose
 from tff_affect.privacy.audit.finding import Shown
-from tff_affect.privacy.audit.reidentification import ClosedSet, Figures, named, reidentification_finding, reidentify
+from tff_affect.privacy.audit.reidentification import (
+    ClosedSet,
+    Figures,
+    named,
+    named_together,
+    reidentification_finding,
+    reidentify,
+)
 from tff_affect.privacy.audit.samples import Owned, Samples
 from tff_affect.privacy.identity_windows import Session
 
@@ -107,6 +114,19 @@ def test_named_people_are_counted_by_their_true_ones() -> None:
     probe = Owned(Samples(np.zeros((6, 1))), np.array([0, 0, 0, 0, 1, 2]))
     scores = np.eye(3)[[0, 0, 2, 1, 2, 2]]
     assert named(scores, probe).tolist() == [[0.5, 0.25, 0.25], [0, 0, 1], [0, 0, 1]]
+
+
+def test_many_samples_together_say_more_than_one() -> None:
+    """Of the second person no sample but one is named right, and that one is sure; the scale of a sample is its own."""
+    probe = Owned(Samples(np.zeros((6, 1))), np.array([0, 0, 1, 1, 1, 2]))
+    scores = np.array([[3, 2, 0], [3, 2, 0], [0.5, 0.4, 0], [40, 39, -80], [0, 9, 0], [5, 4, 4.5]], float)
+    assert np.diag(named(scores, probe)).tolist() == [1, pytest.approx(1 / 3), 0]
+    assert named_together(scores, probe) == pytest.approx(2 / 3)
+    assert named_together(scores * np.arange(1, 7)[:, np.newaxis] - 5, probe) == pytest.approx(2 / 3)
+    assert named_together(np.zeros((6, 3)), probe) == pytest.approx(1 / 3)
+    found = reidentify(people(20, 0.6), 0, CHEAP[:1]).attackers[LOGISTIC]
+    assert found.together is not None
+    assert found.together > found.top1 + 0.1
 
 
 @pytest.mark.parametrize(("count", "top5", "interval"), [(7, False, False), (8, False, True), (20, True, True)])

@@ -34,6 +34,8 @@ class Figures:
         top1_interval: Bootstrap interval over people; None with too few.
         top5: Share with the right person among the five likeliest; None with fewer than 20 people.
         top5_interval: Likewise.
+        together: Share of people who are named right by all their probe samples taken together, which are known to be
+            of one person: what several samples under one pseudonym give away; None where it was not found out.
     """
 
     top1: float
@@ -41,6 +43,7 @@ class Figures:
     top1_interval: Interval | None
     top5: float | None
     top5_interval: Interval | None
+    together: float | None = None
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,22 @@ def _figures(scores: np.ndarray, probe: Owned, p: float, seed: int, confidence: 
         top1_interval=_interval(top1, seed, confidence),
         top5=None if top5 is None else float(top5.mean()),
         top5_interval=None if top5 is None else _interval(top5, seed, confidence),
+        together=named_together(scores, probe),
     )
+
+
+def named_together(scores: np.ndarray, probe: Owned) -> float:
+    """Share of people with the highest sum of scores over all their samples, each sample's scores standardised first.
+
+    Args:
+        scores: ``[samples, people]``.
+        probe: The samples with their true owners.
+    """
+    spread = scores.std(axis=1, keepdims=True)
+    standard = (scores - scores.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1.0)
+    summed = np.zeros((scores.shape[1],) * 2)
+    np.add.at(summed, probe.owner, standard)
+    return float((likeliest(summed)[:, 0] == np.arange(len(summed))).mean())
 
 
 def _interval(shares: np.ndarray, seed: int, confidence: float) -> Interval | None:
