@@ -13,6 +13,7 @@ from tff_affect.anonymizer.evaluation import AttackConfig
 from tff_affect.config import SplitConfig
 from tff_affect.config_checks import above_zero, choice
 from tff_affect.config_file import named_settings
+from tff_affect.emotion_scores import check_emotions
 from tff_affect.errors import InputError
 from tff_affect.face_set import FaceSet
 from tff_affect.splits import Split, split_subjects
@@ -156,27 +157,17 @@ def divide(faces: FaceSet, config: DivisionConfig, seed: int) -> Split:
     """Divides people at random into those who train, develop and test.
 
     Raises:
-        InputError: If there are too few.
+        InputError: If there are too few, or some of the others show an emotion that nobody who trains does.
     """
     count = len(faces.people)
     if count >= _LEAST_PEOPLE:
         settings = SplitConfig("holdout", development=config.development, test=config.test, seed=seed)
         (split,) = split_subjects(faces.people, settings)
         if min(len(split.train), len(split.test)) > 1:
-            _check_emotions(faces, split)
+            for people in (split.development, split.test):
+                check_emotions(faces.of(people), faces.of(split.train).classes)
             return split
     raise InputError(
         f"faces: expected enough people for two or more to test and to train on, found {count} in all; give more "
         "people or other shares (division.test)"
     )
-
-
-def _check_emotions(faces: FaceSet, split: Split) -> None:
-    shown = set(faces.of(split.train).classes)
-    for people in (split.development, split.test):
-        unseen = sorted(set(faces.of(people).classes) - shown)
-        if unseen:
-            raise InputError(
-                f"faces: expected every emotion among the people trained on, found {unseen[0]} with others alone; give "
-                "more images of it, leave it out, or try another seed"
-            )

@@ -16,7 +16,7 @@ def test_people_and_classes_are_sorted_and_numbered() -> None:
     assert (found.people, found.classes) == (("a", "b", "c"), ("happy", "sad"))
     assert found.person.tolist() == [1, 0, 1, 2]
     assert found.emotion(("angry", "happy", "sad")).tolist() == [2, 1, 1, 2]
-    with pytest.raises(InputError, match="expected nothing but angry, happy, found sad"):
+    with pytest.raises(InputError, match="expected angry, happy alone, found sad"):
         found.emotion(("angry", "happy"))
 
 

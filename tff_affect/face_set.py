@@ -5,17 +5,16 @@ Unlike a cohort of action units, such a set is made of what identifies people. I
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from tff_affect.errors import InputError
+from tff_affect.labelled_set import LabelledSet
 
 
 @dataclass(frozen=True, eq=False)
-class FaceSet:
+class FaceSet(LabelledSet):
     """Faces of several people, of one size.
 
     Attributes:
@@ -48,33 +47,6 @@ class FaceSet:
     def __len__(self) -> int:
         return len(self.images)
 
-    @cached_property
-    def people(self) -> tuple[str, ...]:
-        """Everybody, sorted."""
-        return tuple(sorted(set(self.subjects)))
-
-    @cached_property
-    def classes(self) -> tuple[str, ...]:
-        """All emotions, sorted."""
-        return tuple(sorted(set(self.emotions)))
-
-    @cached_property
-    def person(self) -> np.ndarray:
-        """``[image]`` number of its person in `people`."""
-        return np.searchsorted(self.people, self.subjects)
-
-    def emotion(self, classes: tuple[str, ...]) -> np.ndarray:
-        """``[image]`` number of its emotion among sorted classes, which a part of a set may not all show.
-
-        Raises:
-            InputError: If an emotion is none of them.
-        """
-        unknown = sorted(set(self.emotions) - set(classes))
-        if unknown:
-            shown = ", ".join(classes)
-            raise InputError(f"faces: expected nothing but {shown}, found {unknown[0]}, which nobody else shows")
-        return np.searchsorted(classes, self.emotions)
-
     def part(self, rows: np.ndarray) -> FaceSet:
         """Some of the images, by number or by mask."""
         numbers = np.flatnonzero(rows) if rows.dtype == bool else rows
@@ -82,10 +54,6 @@ class FaceSet:
             tuple(column[row] for row in numbers) for column in (self.subjects, self.emotions, self.files)
         )
         return FaceSet(self.name, self.images[numbers], subjects, emotions, files, self.synthetic)
-
-    def of(self, people: Collection[str]) -> FaceSet:
-        """All images of some people."""
-        return self.part(np.isin(self.subjects, list(people)))
 
     def with_images(self, images: np.ndarray) -> FaceSet:
         """The same people and emotions with other images, as a transformation gives them."""

@@ -5,17 +5,17 @@ Unlike a cohort of action units, such a set is made of what identifies people. I
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from tff_affect.errors import InputError
+from tff_affect.labelled_set import LabelledSet
 
 
 @dataclass(frozen=True, eq=False)
-class GaitSet:
+class GaitSet(LabelledSet):
     """Gait cycles of several people, each of the same number of samples.
 
     Attributes:
@@ -61,21 +61,6 @@ class GaitSet:
         return len(self.motions)
 
     @cached_property
-    def people(self) -> tuple[str, ...]:
-        """Everybody, sorted."""
-        return tuple(sorted(set(self.subjects)))
-
-    @cached_property
-    def classes(self) -> tuple[str, ...]:
-        """All emotions, sorted."""
-        return tuple(sorted(set(self.emotions)))
-
-    @cached_property
-    def person(self) -> np.ndarray:
-        """``[cycle]`` number of its person in `people`."""
-        return np.searchsorted(self.people, self.subjects)
-
-    @cached_property
     def take(self) -> np.ndarray:
         """``[cycle]`` number of its take among the sorted takes."""
         return np.searchsorted(sorted(set(self.takes)), self.takes)
@@ -84,18 +69,6 @@ class GaitSet:
     def durations(self) -> np.ndarray:
         """``[cycle]`` seconds."""
         return self.spans[:, 1] - self.spans[:, 0]
-
-    def emotion(self, classes: tuple[str, ...]) -> np.ndarray:
-        """``[cycle]`` number of its emotion among sorted classes, which a part of a set may not all show.
-
-        Raises:
-            InputError: If an emotion is none of them.
-        """
-        unknown = sorted(set(self.emotions) - set(classes))
-        if unknown:
-            shown = ", ".join(classes)
-            raise InputError(f"gait: expected nothing but {shown}, found {unknown[0]}, which nobody else shows")
-        return np.searchsorted(classes, self.emotions)
 
     def place(self, cycle: int) -> str:
         """Where a cycle is from, for messages."""
@@ -112,10 +85,6 @@ class GaitSet:
         return replace(
             self, motions=self.motions[numbers], subjects=subjects, emotions=emotions, takes=takes, spans=spans
         )
-
-    def of(self, people: Collection[str]) -> GaitSet:
-        """All cycles of some people."""
-        return self.part(np.isin(self.subjects, list(people)))
 
     def with_motions(self, motions: np.ndarray) -> GaitSet:
         """The same people and emotions with other motions, as a transformation gives them."""
