@@ -132,7 +132,7 @@ def test_pictures_that_are_asked_for_later_are_made(tmp_path: Path, counted: lis
 def test_every_part_has_a_name_of_its_own() -> None:
     config = FrontierConfig()
     names = [part.name for part in parts_of(config)]
-    assert len(set(names)) == len(names) == 5 * (2 + 3 + 1 + 1 + 2 + 1 * 3)
+    assert len(set(names)) == len(names) == 5 * (2 + 2 + 1 + 2 + 1 * 2)
     assert "seed-0_trained-adversary-0.5" in names
 
 
