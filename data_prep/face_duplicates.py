@@ -11,7 +11,8 @@ from hashlib import sha256
 
 import numpy as np
 
-from data_prep.face_names import Dropped, FaceFile
+from data_prep.face_names import FaceFile
+from data_prep.labelled_report import Dropped
 
 AGAIN = "the same picture again"
 TWO_EMOTIONS = "the same picture under two emotions"

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from data_prep.labelled_folder import FolderContent, list_folder, outside
-
-__all__ = ["FolderContent", "is_no_image", "look_into", "outside"]
+from data_prep.labelled_folder import FolderContent, list_folder
 
 _NO_IMAGES = frozenset(
     {

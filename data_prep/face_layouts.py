@@ -21,10 +21,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from data_prep.face_folder import FolderContent, look_into
-from data_prep.face_names import NAME_READERS, NO_FIT, Dropped, FaceFile, in_folders, missing
-from data_prep.labelled_folder import check_spelling
-from data_prep.labelled_manifest import find_manifest, read_manifest
+from data_prep.face_folder import look_into
+from data_prep.face_names import NAME_READERS, FaceFile, in_folders, missing
+from data_prep.labelled_folder import FolderContent, check_spelling, seen
+from data_prep.labelled_manifest import open_folder, read_manifest
+from data_prep.labelled_report import NO_FIT, Dropped
 from tff_affect.errors import InputError
 
 LAYOUTS: Mapping[str, str] = {
@@ -34,7 +35,6 @@ LAYOUTS: Mapping[str, str] = {
     "folders": "<subject>/<emotion>/<image>",
     "manifest": "a CSV with the columns file, subject, emotion",
 }
-_SHOWN = 4
 
 
 @dataclass(frozen=True)
@@ -82,23 +82,13 @@ def list_faces(path: Path, layout: str | None = None, all_conditions: bool = Fal
     Raises:
         InputError: If the folder is missing or unreadable, no layout or several fit, or a manifest is wrong.
     """
-    path = Path(path)
-    if layout is not None and layout not in LAYOUTS:
-        raise InputError(f"expected a layout of {', '.join(LAYOUTS)}, found {layout!r}", file=path)
-    if path.suffix.lower() == ".csv" and path.is_file():
-        if layout not in (None, "manifest"):
-            raise InputError(f"a file is read as a manifest, not as {layout}; name the folder", file=path)
-        return _from_manifest(look_into(path.parent), path)
-    content = look_into(path)
-    manifest = find_manifest(path, content.csv_files, forced=layout == "manifest")
-    if layout == "manifest" or (layout is None and manifest is not None):
+    content, manifest = open_folder(Path(path), layout, LAYOUTS, look_into)
+    if manifest is not None:
         return _from_manifest(content, manifest)
     return _from_names(content, layout or _recognised(content), all_conditions)
 
 
-def _from_manifest(content: FolderContent, manifest: Path | None) -> FaceListing:
-    if manifest is None:
-        raise InputError(f"expected {LAYOUTS['manifest']}, found no CSV", file=content.folder)
+def _from_manifest(content: FolderContent, manifest: Path) -> FaceListing:
     faces = tuple(FaceFile(*row) for row in read_manifest(manifest, content.folder))
     named = {face.name for face in faces}
     known = (*content.files, *content.nested, *content.deep)
@@ -118,7 +108,10 @@ def _from_names(content: FolderContent, layout: str, all_conditions: bool) -> Fa
     for name in content.deep:
         names.put(name, None, LAYOUTS[layout])
     if not names.faces:
-        raise InputError(f"expected {LAYOUTS[layout]} ({layout}), found {_seen(content)}", file=content.folder)
+        raise InputError(
+            f"expected {LAYOUTS[layout]} ({layout}), found {_seen(content)}",
+            file=content.folder,
+        )
     check_spelling((face.subject for face in names.faces), content.folder)
     faces = tuple(sorted(names.faces, key=lambda face: face.name))
     dropped = (*names.dropped, *_never_images(content, set()))
@@ -163,10 +156,4 @@ def _inside(content: FolderContent, child: str) -> bool:
 
 
 def _seen(content: FolderContent) -> str:
-    """What is in a folder, in a few words."""
-    parts = [
-        f"{len(names)} {word if len(names) > 1 else word[:-1]} such as {', '.join(names[:_SHOWN])}"
-        for word, names in (("files", (*content.files, *content.csv_files)), ("folders", content.folders))
-        if names
-    ]
-    return " and ".join(parts) or "nothing"
+    return seen((*content.files, *content.csv_files), content.folders)

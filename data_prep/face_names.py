@@ -8,11 +8,6 @@ from dataclasses import dataclass
 
 from data_prep.labelled_report import Dropped
 
-__all__ = [
-    "JAFFE_EXPRESSIONS", "LONDON_VIEWS", "NAME_READERS", "NO_EMOTION", "NO_FIT", "YALE_CONDITIONS", "YALE_EXPRESSIONS",
-    "Dropped", "FaceFile", "in_folders", "missing",
-]  # fmt: skip
-
 YALE_EXPRESSIONS = {
     "happy": "happy", "normal": "neutral", "sad": "sad", "sleepy": "sleepy", "surprised": "surprised", "wink": "wink",
 }  # fmt: skip
@@ -21,7 +16,6 @@ JAFFE_EXPRESSIONS = {
     "AN": "angry", "DI": "disgusted", "FE": "afraid", "HA": "happy", "NE": "neutral", "SA": "sad", "SU": "surprised",
 }  # fmt: skip
 LONDON_VIEWS = {"03": "neutral", "08": "happy"}
-NO_FIT = "name does not fit the layout"
 NO_EMOTION = "no expression"
 _ENDING = r"(?:\.(?:gif|png|jpe?g|tiff?|pgm|ppm|bmp|webp|jp2|avif|pcx|sgi|ras))?"
 _YALE = re.compile(rf"(subject\d+)\.({'|'.join((*YALE_EXPRESSIONS, *YALE_CONDITIONS))}){_ENDING}", re.IGNORECASE)

@@ -15,10 +15,11 @@ import numpy as np
 from data_prep.face_crop import ALIGNMENTS, CONTRASTS, Cropper, open_cropper, standard_contrast, whole
 from data_prep.face_duplicates import ReadFace, digest_of, drop_duplicates, near_duplicates, near_notes
 from data_prep.face_layouts import LAYOUTS, FaceListing, list_faces
-from data_prep.face_names import Dropped, FaceFile
-from data_prep.face_report import FaceReport, describe_dropped
+from data_prep.face_names import FaceFile
+from data_prep.face_report import FaceReport
 from data_prep.files.marker import says_synthetic
 from data_prep.image_file import read_image
+from data_prep.labelled_report import Dropped, describe_dropped
 from tff_affect.errors import InputError
 from tff_affect.face_set import FaceSet
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from data_prep.labelled_report import Dropped, dropped_kinds, listed, table_of_people, totals
+from data_prep.labelled_report import Dropped, LabelledReport, table_of_people
 
 
 @dataclass(frozen=True)
-class GaitReport:
+class GaitReport(LabelledReport):
     """What was kept and dropped of a folder of walks.
 
     Attributes:
@@ -42,25 +42,13 @@ class GaitReport:
         """How many gait cycles are kept."""
         return sum(self.takes.values())
 
-    @property
-    def emotions(self) -> Mapping[str, int]:
-        """Emotion -> how many cycles."""
-        return totals(self.kept)
-
-    @property
-    def dropped_kinds(self) -> Mapping[str, tuple[Dropped, ...]]:
-        """Why files were dropped -> those files, in the order of their names."""
-        return dropped_kinds(self.dropped)
-
     def text(self) -> str:
         """A table of people by emotions, people of equal counts in one row; then what was dropped, and notes."""
-        people = f"{len(self.kept)} {'person' if len(self.kept) == 1 else 'people'}"
-        head = f"{self.name}: {self.cycles} gait cycles in {len(self.takes)} recordings of {people} ({self.how})"
+        head = f"{self.name}: {self.cycles} gait cycles in {len(self.takes)} recordings of {self.people} ({self.how})"
         lines = [head, "", *table_of_people(self.kept), ""]
         lines += [f"seconds a cycle: {', '.join(f'{name} {value:.2f}' for name, value in self.seconds.items())}"]
         lines += [f"cycles left out, {why}: {count}" for why, count in self.left_out.items()]
-        lines += [f"dropped, {kind}: {listed(rows)}" for kind, rows in self.dropped_kinds.items()]
-        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)]) + "\n"
+        return self.joined(lines)
 
     def to_json(self) -> dict[str, Any]:
         """Of JSON's types, every dropped file named."""
@@ -74,7 +62,7 @@ class GaitReport:
             "takes": dict(self.takes),
             "left_out": dict(self.left_out),
             "seconds": dict(self.seconds),
-            "dropped": {kind: {row.name: row.reason for row in rows} for kind, rows in self.dropped_kinds.items()},
+            "dropped": self.dropped_as_json,
             "notes": list(self.notes),
             "options": dict(self.options),
         }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tff_affect.errors import InputError
 
 _DEPTH = 3
+_SHOWN = 4
 
 
 @dataclass
@@ -69,6 +70,16 @@ def outside(file: Path, top: Path) -> str | None:
     except (OSError, RuntimeError):
         return "a link that cannot be followed"
     return None if target.is_relative_to(top) else "a link that leads out of the folder"
+
+
+def seen(files: Sequence[str], folders: Sequence[str]) -> str:
+    """What is in a folder, in a few words."""
+    parts = [
+        f"{len(names)} {word if len(names) > 1 else word[:-1]} such as {', '.join(names[:_SHOWN])}"
+        for word, names in (("files", files), ("folders", folders))
+        if names
+    ]
+    return " and ".join(parts) or "nothing"
 
 
 def check_spelling(subjects: Iterable[str], folder: Path) -> None:

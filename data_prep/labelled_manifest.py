@@ -2,14 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from data_prep.files.delimited import DelimitedTable, first_row, read_delimited
-from data_prep.labelled_folder import outside
+from data_prep.labelled_folder import FolderContent, outside
 from tff_affect.errors import InputError
 
 COLUMNS = ("file", "subject", "emotion")
+
+
+def open_folder(
+    path: Path, layout: str | None, layouts: Mapping[str, str], look_into: Callable[[Path], FolderContent]
+) -> tuple[FolderContent, Path | None]:
+    """Looks into a folder of labelled files, and finds the manifest that says whose they are.
+
+    Args:
+        path: The folder, or the manifest in it.
+        layout: One of ``layouts``; None: a manifest where there is one.
+        layouts: Name -> an example; ``manifest`` is among them.
+        look_into: Lists a folder.
+
+    Returns:
+        What is in the folder; its manifest, None where names say whose each file is.
+
+    Raises:
+        InputError: If there is no such layout or no such folder, or a manifest that is wanted is missing or not the
+            only one.
+    """
+    if layout is not None and layout not in layouts:
+        raise InputError(f"expected a layout of {', '.join(layouts)}, found {layout!r}", file=path)
+    if path.suffix.lower() == ".csv" and path.is_file():
+        if layout not in (None, "manifest"):
+            raise InputError(f"a file is read as a manifest, not as {layout}; name the folder", file=path)
+        return look_into(path.parent), path
+    content = look_into(path)
+    manifest = find_manifest(path, content.csv_files, forced=layout == "manifest")
+    if layout == "manifest" and manifest is None:
+        raise InputError(f"expected {layouts['manifest']}, found no CSV", file=content.folder)
+    return content, manifest if layout in (None, "manifest") else None
 
 
 def find_manifest(folder: Path, csv_files: Sequence[str], forced: bool = False) -> Path | None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+NO_FIT = "name does not fit the layout"
 _SHOWN = 5
 _NAMED_PEOPLE = 3
 
@@ -25,20 +26,57 @@ class Dropped:
     reason: str = ""
 
 
-def dropped_kinds(dropped: Iterable[Dropped]) -> dict[str, tuple[Dropped, ...]]:
-    """Why files were dropped -> those files, in the order of their names."""
+class LabelledReport:
+    """What all reports of labelled folders have; a report adds what was counted.
+
+    Attributes:
+        kept: Subject -> emotion -> how many samples.
+        dropped: Files that are not used, and why.
+        notes: What else is to be known, one sentence each.
+    """
+
+    kept: Mapping[str, Mapping[str, int]]
+    dropped: tuple[Dropped, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def people(self) -> str:
+        """How many, in words."""
+        return f"{len(self.kept)} {'person' if len(self.kept) == 1 else 'people'}"
+
+    @property
+    def emotions(self) -> Mapping[str, int]:
+        """Emotion -> how many samples."""
+        return totals(self.kept)
+
+    @property
+    def dropped_kinds(self) -> Mapping[str, tuple[Dropped, ...]]:
+        """Why files were dropped -> those files, in the order of their names."""
+        return {
+            kind: tuple(sorted(rows, key=lambda row: row.name)) for kind, rows in sorted(_by_kind(self.dropped).items())
+        }
+
+    @property
+    def dropped_as_json(self) -> dict[str, dict[str, str]]:
+        """Why files were dropped -> name -> reason."""
+        return {kind: {row.name: row.reason for row in rows} for kind, rows in self.dropped_kinds.items()}
+
+    def joined(self, lines: Sequence[str]) -> str:
+        """Lines of a report, then what was dropped, and notes."""
+        dropped = (f"dropped, {kind}: {listed(rows)}" for kind, rows in self.dropped_kinds.items())
+        return "\n".join([*lines, *dropped, *(f"note: {note}" for note in self.notes)]) + "\n"
+
+
+def _by_kind(dropped: Iterable[Dropped]) -> dict[str, list[Dropped]]:
     kinds: dict[str, list[Dropped]] = {}
-    for row in sorted(dropped, key=lambda row: row.name):
+    for row in dropped:
         kinds.setdefault(row.kind, []).append(row)
-    return {kind: tuple(rows) for kind, rows in sorted(kinds.items())}
+    return kinds
 
 
 def describe_dropped(dropped: Sequence[Dropped]) -> str:
     """How many files were dropped of which kind, each with an example, in one line; empty without any."""
-    kinds: dict[str, list[Dropped]] = {}
-    for row in dropped:
-        kinds.setdefault(row.kind, []).append(row)
-    return "; ".join(f"dropped, {kind}: {listed(rows, 1)}" for kind, rows in kinds.items())
+    return "; ".join(f"dropped, {kind}: {listed(rows, 1)}" for kind, rows in _by_kind(dropped).items())
 
 
 def listed(rows: Sequence[Dropped], shown: int = _SHOWN) -> str:

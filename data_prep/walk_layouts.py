@@ -18,9 +18,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from data_prep.labelled_folder import FolderContent, check_spelling, list_folder
-from data_prep.labelled_manifest import find_manifest, read_manifest
-from data_prep.labelled_report import Dropped
+from data_prep.labelled_folder import FolderContent, check_spelling, list_folder, seen
+from data_prep.labelled_manifest import open_folder, read_manifest
+from data_prep.labelled_report import NO_FIT, Dropped
 from tff_affect.errors import InputError
 
 LAYOUTS: Mapping[str, str] = {
@@ -31,8 +31,6 @@ LAYOUTS: Mapping[str, str] = {
 ENDINGS = (".ptd", ".bvh", ".c3d", ".csv")
 GLASGOW_EMOTIONS = {"an": "angry", "ha": "happy", "nu": "neutral", "sa": "sad"}
 _GLASGOW = re.compile(rf"([a-z]+)_([a-z]+)_({'|'.join(GLASGOW_EMOTIONS)})_\d+(?:_fin)?\.ptd", re.IGNORECASE)
-_NO_FIT = "name does not fit the layout"
-_SHOWN = 4
 
 
 @dataclass(frozen=True)
@@ -77,16 +75,8 @@ def list_walks(path: Path, layout: str | None = None) -> WalkListing:
     Raises:
         InputError: If the folder is missing or unreadable, no layout or several fit, or a manifest is wrong.
     """
-    path = Path(path)
-    if layout is not None and layout not in LAYOUTS:
-        raise InputError(f"expected a layout of {', '.join(LAYOUTS)}, found {layout!r}", file=path)
-    if path.suffix.lower() == ".csv" and path.is_file():
-        if layout not in (None, "manifest"):
-            raise InputError(f"a file is read as a manifest, not as {layout}; name the folder", file=path)
-        return _from_manifest(_look_into(path.parent), path)
-    content = _look_into(path)
-    manifest = find_manifest(path, content.csv_files, forced=layout == "manifest")
-    if layout == "manifest" or (layout is None and manifest is not None):
+    content, manifest = open_folder(Path(path), layout, LAYOUTS, _look_into)
+    if manifest is not None:
         return _from_manifest(content, manifest)
     return _from_names(content, layout or _recognised(content))
 
@@ -103,9 +93,7 @@ def _recordings(content: FolderContent) -> tuple[str, ...]:
     return (*content.files, *content.csv_files, *content.nested, *content.deep)
 
 
-def _from_manifest(content: FolderContent, manifest: Path | None) -> WalkListing:
-    if manifest is None:
-        raise InputError(f"expected {LAYOUTS['manifest']}, found no CSV", file=content.folder)
+def _from_manifest(content: FolderContent, manifest: Path) -> WalkListing:
     walks = tuple(WalkFile(*row) for row in read_manifest(manifest, content.folder))
     used = {walk.name for walk in walks} | {manifest.name}
     used |= {parent.as_posix() for walk in walks for parent in PurePosixPath(walk.name).parents}
@@ -121,7 +109,7 @@ def _from_names(content: FolderContent, layout: str) -> WalkListing:
         if isinstance(made, WalkFile):
             walks.append(made)
         else:
-            dropped.append(made or Dropped(name, _NO_FIT, f"expected {LAYOUTS[layout]}"))
+            dropped.append(made or Dropped(name, NO_FIT, f"expected {LAYOUTS[layout]}"))
     if not walks:
         raise InputError(f"expected {LAYOUTS[layout]} ({layout}), found {_seen(content)}", file=content.folder)
     check_spelling((walk.subject for walk in walks), content.folder)
@@ -165,11 +153,4 @@ def _recognised(content: FolderContent) -> str:
 
 
 def _seen(content: FolderContent) -> str:
-    """What is in a folder, in a few words."""
-    files = (*content.files, *content.csv_files, *content.others)
-    parts = [
-        f"{len(names)} {word if len(names) > 1 else word[:-1]} such as {', '.join(names[:_SHOWN])}"
-        for word, names in (("files", files), ("folders", content.folders))
-        if names
-    ]
-    return " and ".join(parts) or "nothing"
+    return seen((*content.files, *content.csv_files, *content.others), content.folders)

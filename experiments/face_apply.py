@@ -20,9 +20,10 @@ import numpy as np
 from PIL import Image
 
 from data_prep.face_crop import Cropper, open_cropper, standard_contrast, whole
-from data_prep.face_folder import is_no_image, outside
+from data_prep.face_folder import is_no_image
 from data_prep.faces import FaceOptions
 from data_prep.image_file import read_image
+from data_prep.labelled_folder import outside
 from tff_affect.atomic import replace_bytes, replace_text
 from tff_affect.cohort import new_folder
 from tff_affect.errors import InputError, RunError

@@ -4,36 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from tff_affect.errors import InputError
+from tff_affect.labelled_set import LabelledSet
 from tff_affect.privacy.audit.intervals import subject_bootstrap
 
 Interval = tuple[float, float]
-
-
-class Labelled(Protocol):
-    """Samples of people who show emotions: faces, gait cycles."""
-
-    def __len__(self) -> int:
-        """How many samples."""
-
-    @property
-    def people(self) -> tuple[str, ...]:
-        """Everybody, sorted."""
-
-    @property
-    def person(self) -> np.ndarray:
-        """``[sample]`` number of its person in ``people``."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """All emotions that are shown, sorted."""
-
-    def emotion(self, classes: tuple[str, ...]) -> np.ndarray:
-        """``[sample]`` number of its emotion among sorted classes."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +49,7 @@ class EmotionScores:
         return 1.0 / len(self.recall)
 
 
-def score_emotions(named: np.ndarray, shown: Labelled, classes: tuple[str, ...], seed: int) -> EmotionScores:
+def score_emotions(named: np.ndarray, shown: LabelledSet, classes: tuple[str, ...], seed: int) -> EmotionScores:
     """Puts what a reader named next to what people show.
 
     Args:
@@ -106,7 +84,7 @@ def score_emotions(named: np.ndarray, shown: Labelled, classes: tuple[str, ...],
     )
 
 
-def check_emotions(shown: Labelled, classes: tuple[str, ...]) -> None:
+def check_emotions(shown: LabelledSet, classes: tuple[str, ...]) -> None:
     """Checks that there is something to read, and nothing but what a reader was taught.
 
     Raises:

@@ -44,9 +44,6 @@ class FaceSet(LabelledSet):
         if not ((self.images >= 0) & (self.images <= 1)).all():
             raise InputError("faces: expected grey values from 0 to 1")
 
-    def __len__(self) -> int:
-        return len(self.images)
-
     def part(self, rows: np.ndarray) -> FaceSet:
         """Some of the images, by number or by mask."""
         numbers = np.flatnonzero(rows) if rows.dtype == bool else rows

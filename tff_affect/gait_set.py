@@ -57,9 +57,6 @@ class GaitSet(LabelledSet):
         if not all(0 <= joint < len(self.joints) for bone in self.bones for joint in bone):
             raise InputError(f"gait: expected bones between joints 0 to {len(self.joints) - 1}")
 
-    def __len__(self) -> int:
-        return len(self.motions)
-
     @cached_property
     def take(self) -> np.ndarray:
         """``[cycle]`` number of its take among the sorted takes."""

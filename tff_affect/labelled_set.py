@@ -22,6 +22,9 @@ class LabelledSet:
     subjects: tuple[str, ...]
     emotions: tuple[str, ...]
 
+    def __len__(self) -> int:
+        return len(self.subjects)
+
     @cached_property
     def people(self) -> tuple[str, ...]:
         """Everybody, sorted."""
