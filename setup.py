@@ -55,6 +55,7 @@ setup(
         "liac-arff>=2.5",
         "dtaidistance>=2.3",
         "dm-tree>=0.1.8,<0.2",
+        "tf-keras-vis==0.8.7",
         "cryptography>=42",
         "pillow>=11",
         "omegaconf>=2.3",

@@ -43,7 +43,10 @@ def test_a_circular_convolution_agrees_with_one_written_out() -> None:
 def test_standardised_training_motions_have_no_mean_and_unit_deviation() -> None:
     motions = walkers().motions
     flat = motions.reshape(len(motions), 16, 45)
-    found = Standardised(motions)(flat).numpy()
+    layer = Standardised()
+    np.testing.assert_array_equal(layer(flat), flat)
+    layer.adapt(motions)
+    found = layer(flat).numpy()
     np.testing.assert_allclose(found.mean(axis=0), 0, atol=1e-4)
     moving = np.std(flat - flat.mean(axis=0), axis=(0, 1)) > 2e-3
     assert moving.sum() > 30
@@ -53,7 +56,8 @@ def test_standardised_training_motions_have_no_mean_and_unit_deviation() -> None
 
 def test_a_body_keeps_its_bones_whatever_it_is_told() -> None:
     motions = walkers().motions
-    body = Body(motions, TREE)
+    body = Body(TREE, 16)
+    body.adapt(motions)
     rng = np.random.default_rng(0)
     turned, stretched = rng.normal(size=(6, 16, 42)).astype(np.float32), rng.normal(size=(6, 14)).astype(np.float32)
     made = body((turned, stretched)).numpy().reshape(6, 16, 15, 3)

@@ -12,6 +12,7 @@ from data_prep.walk_file import CycleOptions
 from tff_affect.errors import InputError
 from tff_affect.gait.bone_tree import BoneTree
 from tff_affect.gait.config import GaitConfig
+from tff_affect.gait.layers import adapt
 from tff_affect.gait.networks import build_adversary, build_decoder, build_encoder, build_head
 from tff_affect.gait_set import GaitSet
 
@@ -26,18 +27,19 @@ def walkers() -> GaitSet:
 
 def test_networks_have_the_shapes_they_say_and_no_trained_constants() -> None:
     motions = walkers().motions
-    encoder, decoder = build_encoder(motions, 5, "biometric"), build_decoder(motions, TREE, CONFIG)
+    encoder, decoder = build_encoder(TREE, 16, 5, "biometric"), build_decoder(TREE, 16, CONFIG)
     code = encoder(motions.reshape(-1, 16, 45))
     assert code.shape == (len(motions), 5)
     made = decoder([tf.zeros((2, 3)), tf.zeros((2, 5))])
     assert made.shape == (2, 16, 45)
     assert len(encoder.non_trainable_weights) == 2
-    assert len(decoder.non_trainable_weights) == 5
+    assert len(decoder.non_trainable_weights) == 4
     assert build_head(5, 4, "head")(code).shape == (len(motions), 4)
 
 
 def test_only_the_biometric_code_tells_the_lengths_of_bones() -> None:
-    decoder = build_decoder(walkers().motions, TREE, CONFIG)
+    decoder = build_decoder(TREE, 16, CONFIG)
+    adapt(decoder, walkers().motions)
     rng = np.random.default_rng(0)
     emotion, biometric = (rng.normal(size=(2, width)).astype(np.float32) for width in (3, 5))
 
@@ -76,7 +78,6 @@ def test_what_is_too_faint_to_see_is_heard_by_an_adversary() -> None:
 
 @pytest.mark.parametrize("samples", [4, 18])
 def test_cycles_that_cannot_be_halved_twice_are_refused(samples: int) -> None:
-    motions = np.zeros((2, samples, 15, 3), np.float32)
-    for build in (lambda: build_encoder(motions, 3, "emotion"), lambda: build_decoder(motions, TREE, CONFIG)):
+    for build in (lambda: build_encoder(TREE, samples, 3, "emotion"), lambda: build_decoder(TREE, samples, CONFIG)):
         with pytest.raises(InputError, match=rf"8 samples or more, a multiple of 4, found {samples}"):
             build()

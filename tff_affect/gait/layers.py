@@ -42,61 +42,68 @@ class CircularConv1D(tf.keras.layers.Conv1D):
         return super().call(inputs)
 
 
-class _Knowing(tf.keras.layers.Layer):
-    """A layer with numbers that are not trained."""
-
-    def know(self, name: str, value: np.ndarray) -> tf.Variable:
-        """A weight of this value that stays as it is."""
-        return self.add_weight(
-            name, value.shape, tf.float32, tf.keras.initializers.Constant(value.tolist()), trainable=False
-        )
-
-
-class Standardised(_Knowing):
+@tf.keras.utils.register_keras_serializable("tff_affect")
+class Standardised(tf.keras.layers.Layer):
     """``[batch, time, joint x 3]`` metres to how far they are from the training people's mean gait, in deviations.
 
-    Args:
-        motions: ``[cycle, time, joint, 3]`` of the training people.
+    Before `adapt` nothing is changed.
     """
 
-    def __init__(self, motions: np.ndarray) -> None:
-        super().__init__(name="standardised")
+    def build(self, input_shape: tf.TensorShape) -> None:
+        """Makes room for what it will know."""
+        self._mean = self.add_weight("mean", input_shape[1:], trainable=False, initializer="zeros")
+        self._deviation = self.add_weight("deviation", input_shape[-1:], trainable=False, initializer="ones")
+        super().build(input_shape)
+
+    def adapt(self, motions: np.ndarray) -> None:
+        """Learns the mean gait and the deviations of ``[cycle, time, joint, 3]`` of the training people."""
         flat = motions.reshape(*motions.shape[:2], -1).astype(np.float64)
         mean = flat.mean(axis=0)
         deviation = np.sqrt(((flat - mean) ** 2).mean(axis=(0, 1)))
-        self._mean = self.know("mean", mean)
-        self._deviation = self.know("deviation", np.maximum(deviation, LEAST_DEVIATION))
+        self._mean.assign(mean)
+        self._deviation.assign(np.maximum(deviation, LEAST_DEVIATION))
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """The same shape."""
         return (inputs - self._mean) / self._deviation
 
 
-class Body(_Knowing):
+class Body(tf.keras.layers.Layer):
     """A body put together: ``([batch, time, bone x 3], [batch, bone])`` to ``[batch, time, joint x 3]`` metres.
 
     The first says how far directions of bones are from those of the training people's mean gait, the second how long
     bones are, both in deviations. A bone has one length throughout a cycle, whatever the networks say. Zeros make the
-    mean gait.
+    mean gait; before `adapt` there is none.
 
     Args:
-        motions: ``[cycle, time, joint, 3]`` of the training people.
-        tree: Of their bones.
+        tree: Of the bones.
+        samples: Of a cycle.
     """
 
-    def __init__(self, motions: np.ndarray, tree: BoneTree) -> None:
+    def __init__(self, tree: BoneTree, samples: int) -> None:
         super().__init__(name="body")
-        vectors = tree.vectors(motions.astype(np.float64))
+        self._paths = tf.constant(tree.paths)
+        self._tree, bones = tree, len(tree.bones)
+        self._mean = self._known("mean", samples, bones, 3)
+        self._deviation = self._known("deviation", bones, 3)
+        self._length = self._known("length", bones)
+        self._length_deviation = self._known("length_deviation", bones)
+
+    def _known(self, name: str, *shape: int) -> tf.Variable:
+        return self.add_weight(name, shape, trainable=False, initializer="zeros")
+
+    def adapt(self, motions: np.ndarray) -> None:
+        """Learns the mean gait and the deviations of ``[cycle, time, joint, 3]`` of the training people."""
+        vectors = self._tree.vectors(motions.astype(np.float64))
         lengths = np.linalg.norm(vectors, axis=3)
         directions = vectors / lengths[..., np.newaxis]
         mean = directions.mean(axis=0)
-        deviation = np.sqrt(((directions - mean) ** 2).mean(axis=(0, 1)))
         logs = np.log(lengths.mean(axis=1))
-        self._mean = self.know("mean", mean)
-        self._deviation = self.know("deviation", np.maximum(deviation, LEAST_DEVIATION))
-        self._length = self.know("length", logs.mean(axis=0))
-        self._length_deviation = self.know("length_deviation", np.maximum(logs.std(axis=0), LEAST_DEVIATION))
-        self._paths = self.know("paths", tree.paths)
+        self._mean.assign(mean)
+        deviation = np.sqrt(((directions - mean) ** 2).mean(axis=(0, 1)))
+        self._deviation.assign(np.maximum(deviation, LEAST_DEVIATION))
+        self._length.assign(logs.mean(axis=0))
+        self._length_deviation.assign(np.maximum(logs.std(axis=0), LEAST_DEVIATION))
 
     def call(self, inputs: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         """``[batch, time, joint x 3]`` metres, the pelvis as the origin."""
@@ -107,3 +114,15 @@ class Body(_Knowing):
         lengths = tf.exp(self._length + self._length_deviation * stretched)
         placed = tf.einsum("jb,ntbc->ntjc", self._paths, directions * lengths[:, tf.newaxis, :, tf.newaxis])
         return tf.reshape(placed, (count, samples, 3 * self._paths.shape[0]))
+
+
+def adapt(network: tf.keras.Model, motions: np.ndarray) -> None:
+    """Shows the training people's motions to those layers of a network that know something of them.
+
+    Args:
+        network: With layers of this module.
+        motions: ``[cycle, time, joint, 3]`` metres.
+    """
+    for layer in network.layers:
+        if isinstance(layer, Standardised | Body):
+            layer.adapt(motions)

@@ -5,7 +5,6 @@ Of the paper's networks only the kind is known; sizes are this project's. All co
 
 from __future__ import annotations
 
-import numpy as np
 import tensorflow as tf
 
 from tff_affect.errors import InputError
@@ -32,40 +31,42 @@ def check_samples(samples: int) -> None:
         )
 
 
-def build_encoder(motions: np.ndarray, code: int, name: str) -> tf.keras.Model:
-    """``[batch, time, joint x 3]`` metres to ``[batch, code]``.
+def build_encoder(tree: BoneTree, samples: int, code: int, name: str) -> tf.keras.Model:
+    """``[batch, time, joint x 3]`` metres to ``[batch, code]``; `layers.adapt` shows it the training people.
 
     Args:
-        motions: ``[cycle, time, joint, 3]`` of the training people, by which others are standardised.
+        tree: Joints and bones.
+        samples: Of a cycle.
         code: Numbers of a code.
         name: Of the network.
 
     Raises:
         InputError: As of `check_samples`.
     """
-    check_samples(motions.shape[1])
-    cycles = tf.keras.Input((motions.shape[1], 3 * motions.shape[2]), name="motion")
-    hidden = Standardised(motions)(cycles)
+    check_samples(samples)
+    cycles = tf.keras.Input((samples, 3 * len(tree.joints)), name="motion")
+    hidden = Standardised(name="standardised")(cycles)
     for width, reach, stride in _READ:
         hidden = CircularConv1D(width, reach, strides=stride, activation="relu")(hidden)
     return tf.keras.Model(cycles, _LAYERS.Dense(code)(_LAYERS.Flatten()(hidden)), name=name)
 
 
-def build_decoder(motions: np.ndarray, tree: BoneTree, config: GaitConfig) -> tf.keras.Model:
+def build_decoder(tree: BoneTree, samples: int, config: GaitConfig) -> tf.keras.Model:
     """``([batch, emotion code], [batch, biometric code])`` to ``[batch, time, joint x 3]`` metres.
+
+    `layers.adapt` shows it the training people, from whose mean gait others are made.
 
     Bones keep their lengths throughout a cycle, and only the biometric code says what these are: nobody's bones grow
     with an emotion.
 
     Args:
-        motions: ``[cycle, time, joint, 3]`` of the training people, from whose mean gait others are made.
-        tree: Of their bones.
+        tree: Joints and bones.
+        samples: Of a cycle.
         config: Of the codes.
 
     Raises:
         InputError: As of `check_samples`.
     """
-    samples = motions.shape[1]
     check_samples(samples)
     emotion = tf.keras.Input((config.emotion_code,), name="emotion_code")
     biometric = tf.keras.Input((config.biometric_code,), name="biometric_code")
@@ -76,7 +77,7 @@ def build_decoder(motions: np.ndarray, tree: BoneTree, config: GaitConfig) -> tf
         hidden = CircularConv1D(width, 5, activation="relu")(_LAYERS.UpSampling1D(2)(hidden))
     turned = CircularConv1D(3 * len(tree.bones), 3)(hidden)
     stretched = _LAYERS.Dense(len(tree.bones))(biometric)
-    return tf.keras.Model([emotion, biometric], Body(motions, tree)((turned, stretched)), name="decoder")
+    return tf.keras.Model([emotion, biometric], Body(tree, samples)((turned, stretched)), name="decoder")
 
 
 def build_head(code: int, classes: int, name: str) -> tf.keras.Model:

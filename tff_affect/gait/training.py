@@ -26,6 +26,7 @@ from tff_affect.errors import DivergedError, InputError
 from tff_affect.gait.bone_tree import bones_of
 from tff_affect.gait.config import GaitConfig
 from tff_affect.gait.disentangler import Disentangler
+from tff_affect.gait.layers import adapt
 from tff_affect.gait.networks import build_adversary, build_decoder, build_encoder, build_head
 from tff_affect.gait.partners import Partners
 from tff_affect.gait_set import GaitSet
@@ -118,8 +119,12 @@ class _Game:
         tf.keras.utils.set_random_seed(keras_seed(seed, "first weights"))
         sizes, names = (config.emotion_code, config.biometric_code), ("emotion", "biometric")
         counts = len(gaits.classes), len(gaits.people)
-        self.encoders = [build_encoder(motions, size, name) for size, name in zip(sizes, names, strict=True)]
-        self.decoder = build_decoder(motions, self._tree, config)
+        self.encoders = [
+            build_encoder(self._tree, motions.shape[1], size, name) for size, name in zip(sizes, names, strict=True)
+        ]
+        self.decoder = build_decoder(self._tree, motions.shape[1], config)
+        for network in (*self.encoders, self.decoder):
+            adapt(network, motions)
         self.heads = [
             build_head(size, count, f"{name}_head") for size, count, name in zip(sizes, counts, names, strict=True)
         ]
