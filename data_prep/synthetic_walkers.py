@@ -5,8 +5,9 @@ harmonics of every angle that are nobody else's. An emotion changes the way of w
 person more or less strongly, and in the same measures in which people differ, so that it is not told without error. A
 recording differs from the next by its mood and by slow wandering of all angles. Bones keep their lengths.
 
-What is planted is known: `expressiveness` says how far emotion moves each joint, and ``parts`` can confine it to parts
-of the body, so that an explanation of where a model sees emotion can be checked.
+What is planted is known: `expressiveness` says how far emotion moves each joint, `effect_size` how far that is beside
+how people differ, and ``parts`` can confine it to parts of the body, so that an explanation of where a model sees
+emotion can be checked.
 
 Everything random derives from ``(seed, purpose, person, emotion, take)``.
 """
@@ -20,11 +21,12 @@ from functools import cache
 import numpy as np
 
 from data_prep.mocap import gait_set
-from data_prep.skeleton import JOINTS
+from data_prep.skeleton import BONES, JOINTS
 from data_prep.walk_file import CycleOptions, Cycles, cut_cycles
 from data_prep.walk_layouts import WalkFile
 from data_prep.walker_model import ANGLES, Body, Style, angles_at, joints_at, style_of
 from tff_affect.errors import InputError
+from tff_affect.gait.bone_tree import BoneTree
 from tff_affect.gait_set import GaitSet
 
 NAME = "SYNTHETIC walkers"
@@ -48,6 +50,8 @@ _USUAL = Style(0.92, 1.0, 1.0, arm_swing=17, elbow=20, shoulders=-14, twist=6, l
 _BETWEEN = Style(0.05, 0.07, 0.10, arm_swing=4, elbow=7, shoulders=3, twist=1.5, lean=2.5, head=5, sway=0.8)
 _LEAST = Style(0.6, 0.5, 0.3, arm_swing=1, elbow=3, shoulders=-35, twist=0, lean=-15, head=-20, sway=0)
 _HARMONICS = 3
+_PEOPLE_OF_SPREAD = 64
+_LEAST_SPREAD = 1e-3
 
 
 @dataclass(frozen=True)
@@ -188,6 +192,67 @@ def expressiveness(
 
 @cache
 def _expressiveness(config: SyntheticWalkersConfig, options: CycleOptions) -> np.ndarray:
+    return np.sqrt((_moved(config, options) ** 2).sum(axis=3).mean(axis=(0, 1)))
+
+
+def effect_size(
+    joint: str,
+    config: SyntheticWalkersConfig | None = None,
+    options: CycleOptions | None = None,
+    directions: bool = False,
+) -> float:
+    """How far emotion moves a joint beside how far people without it differ there: what a model has to tell it by.
+
+    For each coordinate it is the root mean square of what `expressiveness` measures over the standard deviation of
+    cycles of neutral walkers about their mean gait: Cohen's f (1988, Statistical power analysis for the behavioral
+    sciences). Those of the three coordinates are added as squares. A model that sees numbers in deviations, as those of
+    `tff_affect.gait` do, should find joints by this; one that need not use all that it could finds fewer.
+
+    Args:
+        joint: Of `data_prep.skeleton.JOINTS`.
+        config: Of which strength, parts, mood and wandering count.
+        options: How cycles are normalised.
+        directions: Whether it is of the direction of the bone that ends at the joint, on its way from the pelvis, and
+            not of the joint's place: then what carries a joint is not the joint's own.
+
+    Returns:
+        Without a unit; 0 for a joint that hardly moves in anybody, such as the pelvis where it is the origin.
+
+    Raises:
+        InputError: If there is no such joint.
+    """
+    if joint not in JOINTS:
+        raise InputError(f"walkers: expected a joint of {', '.join(JOINTS)}, found {joint!r}")
+    config, options, number = config or SyntheticWalkersConfig(), options or CycleOptions(), JOINTS.index(joint)
+    usual = replace(config, people=1, takes=1, cycles=3, seed=0, mood=0.0, wandering=0.0)
+    moved = np.sqrt((_moved(usual, options, directions)[:, :, number] ** 2).mean(axis=(0, 1)))
+    people = replace(config, people=1, takes=1, cycles=3, seed=0, strength=(0.0, 0.0), parts=())
+    spread = _spread(people, options, directions)[number]
+    moves = spread > _LEAST_SPREAD
+    return float(np.linalg.norm(moved[moves] / spread[moves]))
+
+
+@cache
+def _spread(config: SyntheticWalkersConfig, options: CycleOptions, directions: bool) -> np.ndarray:
+    """``[joint, 3]``: standard deviation of neutral cycles of many people about their mean gait."""
+    walks = (draw_walk(config, person, "neutral", 0) for person in range(_PEOPLE_OF_SPREAD))
+    cycles = np.concatenate([cut_cycles(walk, FRAME_RATE, options).motions for walk in walks]).astype(np.float64)
+    seen = _directions(cycles) if directions else cycles
+    return np.asarray(np.sqrt(seen.var(axis=0).mean(axis=0)))
+
+
+def _directions(motions: np.ndarray) -> np.ndarray:
+    """``[..., joint, 3]`` unit vectors to each joint from the one that carries it; 0 for the pelvis."""
+    near, far = np.array(BoneTree.of(JOINTS, BONES).bones).T
+    vectors = motions[..., far, :] - motions[..., near, :]
+    found = np.zeros_like(motions)
+    found[..., far, :] = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return found
+
+
+@cache
+def _moved(config: SyntheticWalkersConfig, options: CycleOptions, directions: bool = False) -> np.ndarray:
+    """``[emotion, time, joint, 3]`` from the mean over emotions, of a person who is usual in everything."""
     shape = len(ANGLES), _HARMONICS
     usual = _Walker(Body(), _USUAL.vector(), 0.0, np.zeros(shape), np.zeros(shape))
     middle = np.mean(config.strength)
@@ -195,6 +260,5 @@ def _expressiveness(config: SyntheticWalkersConfig, options: CycleOptions) -> np
     for emotion in EMOTIONS:
         style = style_of(usual.style + middle * config.change(emotion))
         found: Cycles = cut_cycles(_walk(config, usual, style, np.random.default_rng(0)), FRAME_RATE, options)
-        means.append(found.motions.mean(axis=0))
-    spread = np.stack(means) - np.mean(means, axis=0)
-    return np.sqrt((spread**2).sum(axis=3).mean(axis=(0, 1)))
+        means.append((_directions(found.motions) if directions else found.motions).mean(axis=0))
+    return np.asarray(np.stack(means) - np.mean(means, axis=0))

@@ -6,7 +6,6 @@ images of a folder are read into memory and never written, unless pictures are a
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +19,6 @@ from data_prep.faces import read_faces
 from data_prep.synthetic_faces import SyntheticFacesConfig, draw_faces
 from experiments.face_apply import check_new
 from experiments.face_jobs import (
-    PARTS,
     REBUILT,
     SINGLE_TASK,
     TRANSFORMED,
@@ -34,11 +32,11 @@ from experiments.face_jobs import (
 )
 from experiments.face_settings import FaceConfig, divide
 from experiments.face_training import train_on
-from tff_affect import __version__
+from experiments.study_folder import PARTS, check_study, fingerprint, make_parts, start
 from tff_affect.anonymizer.baselines import Blur, Unchanged
 from tff_affect.anonymizer.config import IDENTITY_ONLY
 from tff_affect.anonymizer.reconstruction import Pairs
-from tff_affect.atomic import remove_temporaries, replace_bytes, replace_text
+from tff_affect.atomic import replace_bytes, replace_text
 from tff_affect.cohort import new_folder
 from tff_affect.errors import InputError
 from tff_affect.face_set import FaceSet
@@ -51,9 +49,9 @@ from tff_affect.report.faces_plot import adversary_plot, frontier_plot
 from tff_affect.report.tables import SYNTHETIC
 from tff_affect.report.tables import counted as said_count
 from tff_affect.report.tradeoff_plot import write_drawing
-from tff_affect.run_folder import locked, read_json, write_json
+from tff_affect.run_folder import locked, write_json
 
-STUDY, HISTORY, FACES = "study.json", "training.csv", "faces.json"
+HISTORY, FACES = "training.csv", "faces.json"
 _SHOWN_BLUR = 4.0
 _MOST_WEIGHTS = 5
 _GRID_TITLE = "Test people, and what is made of them"
@@ -81,9 +79,7 @@ class Source:
     @property
     def fingerprint(self) -> str:
         """Of images, people and emotions, whatever the files are called."""
-        digest = hashlib.sha256(np.ascontiguousarray(self.faces.images).tobytes())
-        digest.update(repr((self.faces.images.shape, self.faces.subjects, self.faces.emotions)).encode())
-        return digest.hexdigest()
+        return fingerprint(self.faces.images, self.faces)
 
 
 def read_source(folder: Path | None, config: FaceConfig, progress: Progress) -> Source:
@@ -216,60 +212,29 @@ def study_frontier(
         InputError: For settings or faces that do not do, or a folder that holds something else.
         RunError: If a process died.
     """
-    check_study(out)
+    check_study(out, "anonymisers")
     source = read_source(folder, config, progress)
     for seed in config.frontier.seeds:
         test = source.faces.of(divide(source.faces, config.division, seed).test)
         # What cannot be attacked is said before anything is trained.
         config.attacks.expose(Pairs(test, test), seed, Unchanged(), draws=1)
-    try:
-        (out / PARTS).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write here: {error.strerror}", file=out) from error
+    place = make_parts(out)
     with locked(out):
         _start(out, source, config)
         shows = pictures or source.faces.synthetic
         asked = parts_of(config.frontier)
         first = config.frontier.seeds[0]
         parts = {part: shows and part.seed == first and _is_shown(part, config) for part in asked}
-        run_parts(out / PARTS, parts, source.faces, config, processes, progress)
-        results = pd.DataFrame([read_part(out / PARTS, part) for part in asked])
+        run_parts(place, parts, source.faces, config, processes, progress)
+        results = pd.DataFrame([read_part(place, part) for part in asked])
         return _write(out, source, config, results, [part for part, kept in parts.items() if kept])
 
 
-def check_study(out: Path) -> None:
-    """Refuses a folder that holds something else, before anything long is begun.
-
-    Raises:
-        InputError: Then.
-    """
-    if out.exists() and not out.is_dir():
-        raise InputError("expected a folder, found a file", file=out)
-    if out.is_dir() and any(out.iterdir()) and not (out / STUDY).is_file():
-        raise InputError("the folder is not empty and holds no study of anonymisers; name a new one", file=out)
-
-
 def _start(out: Path, source: Source, config: FaceConfig) -> None:
-    """Writes what the study is of, or checks that the one there is of the same."""
     shared = asdict(config)
     del shared["frontier"]
-    facts = plain(
-        {"version": __version__, "faces": source.faces.name, "images": source.fingerprint, "settings": shared}
-    )
-    if (out / STUDY).is_file():
-        _check_same(read_json(out / STUDY), facts, out)
-    remove_temporaries(out / PARTS)
-    write_json(out / STUDY, facts)
-
-
-def _check_same(found: Any, facts: Mapping[str, Any], out: Path) -> None:
-    told = {"version": "version of tff_affect", "faces": "faces", "images": "images", "settings": "settings"}
-    for name, words in told.items():
-        if not isinstance(found, dict) or found.get(name) != facts[name]:
-            raise InputError(
-                f"the study here is of other {words}; more seeds, weights, objectives and strengths can be added, "
-                "for anything else name a new folder", file=out / STUDY,
-            )  # fmt: skip
+    facts = {"faces": source.faces.name, "images": source.fingerprint, "settings": shared}
+    start(out, facts, {name: name for name in facts}, "more seeds, weights, objectives and strengths")
 
 
 def _is_shown(part: Part, config: FaceConfig) -> bool:

@@ -7,13 +7,7 @@ carries out what is not there.
 from __future__ import annotations
 
 import io
-import multiprocessing
-import os
-import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,26 +16,24 @@ import numpy as np
 
 from experiments.face_settings import FaceConfig, FrontierConfig, divide
 from experiments.face_training import train_on
+from experiments.side_by_side import carry_out
 from tff_affect.anonymizer.baselines import Blur, Constant, GaussianNoise, Pixelate, Unchanged
 from tff_affect.anonymizer.config import IDENTITY_ONLY
 from tff_affect.atomic import replace_bytes
-from tff_affect.errors import InputError, RunError
+from tff_affect.errors import InputError
 from tff_affect.face_set import FaceSet
-from tff_affect.processes import available_cores, die_with, resolved_processes
-from tff_affect.progress import Progress, Task
+from tff_affect.progress import Progress
 from tff_affect.report.face_grid import rows_to_show
 from tff_affect.report.faces import learned_name
 from tff_affect.run_folder import read_json, write_json
-from tff_affect.streams import stream_of_images
+from tff_affect.streams import stream_of
 
-PARTS = "parts"
 SINGLE_TASK: Mapping[str, tuple[str, float]] = {
     "emotion only": ("adversary", 0.0),
     "identity only": (IDENTITY_ONLY, 0.0),
 }
 """Networks that know no game -> their objective and privacy weight."""
 TRANSFORMED, REBUILT = "transformed", "rebuilt"
-_LIMITS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 Transformation = Callable[[np.ndarray], np.ndarray]
 
@@ -165,7 +157,7 @@ class WithNoise:
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Transformed images."""
-        return self.transform(images, int(stream_of_images(self.seed, "noise", images).integers(2**63)))
+        return self.transform(images, int(stream_of(self.seed, "noise", images).integers(2**63)))
 
 
 def read_part(folder: Path, part: Part) -> dict[str, Any]:
@@ -221,73 +213,12 @@ def run_parts(
         InputError: For settings that do not fit the faces.
         RunError: If a process died, as for want of memory; finished parts stay.
     """
-    processes = resolved_processes(processes)
     waiting = {part: kept for part, kept in parts.items() if not is_done(folder, part, kept)}
+    shown = frozenset(part for part, kept in waiting.items() if kept)
     with progress.task("transformations", len(waiting)) as task:
-        if processes == 1 or len(waiting) < 2:
-            for part, kept in waiting.items():
-                do_part(folder, part, faces, config, kept)
-                task.advance(part.name)
-        else:
-            _side_by_side(folder, waiting, faces, config, min(processes, len(waiting)), task)
+        carry_out(list(waiting), _do, (folder, faces, config, shown), processes, task)
 
 
-_given: Any = None
-
-
-def _prepare(folder: Path, faces: FaceSet, config: FaceConfig, parent: int) -> None:
-    """Readies a process: no Ctrl-C of its own, and no life beyond the main process."""
-    global _given
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    die_with(parent)
-    _given = folder, faces, config
-
-
-def _do(part: Part, pictures: bool) -> None:
-    folder, faces, config = _given
-    do_part(folder, part, faces, config, pictures)
-
-
-def _side_by_side(
-    folder: Path, waiting: Mapping[Part, bool], faces: FaceSet, config: FaceConfig, processes: int, task: Task
-) -> None:
-    context = multiprocessing.get_context("spawn")
-    given = folder, faces, config, os.getpid()
-    # What takes longest first, so that no process is left with it alone.
-    order: Sequence[Part] = sorted(waiting, key=lambda part: -part.cost)
-    with _limited(max(1, available_cores() // processes)), ExitStack() as stack:
-        pool = ProcessPoolExecutor(processes, context, _prepare, given)
-        stack.callback(pool.shutdown, wait=True, cancel_futures=True)
-        # Taken back last in, first out: what runs is ended, not waited for.
-        stack.push(lambda kind, error, trace: _end(pool) if kind is not None else None)
-        futures = {pool.submit(_do, part, waiting[part]): part for part in order}
-        for future in as_completed(futures):
-            try:
-                future.result()
-            except BrokenProcessPool as error:
-                raise RunError(
-                    "a process died, perhaps for want of memory; run the same command again with fewer --processes"
-                ) from error
-            task.advance(futures[future].name)
-
-
-def _end(pool: ProcessPoolExecutor) -> None:
-    """Ends the pool's processes: what they had not finished is done again another time."""
-    for process in list(pool._processes.values()):
-        process.terminate()
-
-
-@contextmanager
-def _limited(threads: int) -> Iterator[None]:
-    """Processes started here use so many threads each, and are as quiet as this one."""
-    set_to = dict.fromkeys(_LIMITS, str(threads)) | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    before = {name: os.environ.get(name) for name in set_to}
-    os.environ.update(set_to)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+def _do(given: tuple[Path, FaceSet, FaceConfig, frozenset[Part]], part: Part) -> None:
+    folder, faces, config, shown = given
+    do_part(folder, part, faces, config, part in shown)

@@ -1,5 +1,9 @@
+"""Sets of gait cycles in memory."""
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tff_affect.errors import InputError
 from tff_affect.gait_set import GaitSet
@@ -36,10 +40,43 @@ def test_a_part_keeps_what_belongs_together() -> None:
     assert gaits().part(np.array([False, True, False, False])).subjects == ("a",)
 
 
-def test_other_motions_have_the_same_people() -> None:
-    other = gaits().with_motions(MOTIONS[:, ::-1])
-    assert (other.subjects, other.takes, other.synthetic) == (gaits().subjects, gaits().takes, True)
+def test_series_are_places_and_durations_at_every_sample() -> None:
+    series = gaits().series
+    assert (series.shape, series.dtype) == ((4, 5, 10), np.float32)
+    for cycle, duration in enumerate([1.0, 0.75, 1.0, 1.0]):
+        for at in range(5):
+            assert series[cycle, at].tolist() == [*MOTIONS[cycle, at].ravel().tolist(), duration]
+    assert gaits().part(np.zeros(4, bool)).series.shape == (0, 5, 10)
+
+
+def test_other_series_have_the_same_people_and_begin_where_they_began() -> None:
+    series = gaits().series[:, ::-1].copy()
+    series[:, :, -1] *= 2
+    other = gaits().with_series(series)
+    assert (other.subjects, other.emotions, other.takes) == (gaits().subjects, gaits().emotions, gaits().takes)
+    assert other.synthetic
     np.testing.assert_array_equal(other.motions[:, 0], MOTIONS[:, 4])
+    np.testing.assert_array_equal(other.spans, [[0.5, 2.5], [1.5, 3.0], [0.0, 2.0], [3.0, 5.0]])
+    nobody = gaits().part(np.zeros(4, bool))
+    assert nobody.with_series(nobody.series).motions.shape == (0, 5, 3, 3)
+
+
+@given(st.lists(st.tuples(st.floats(0, 3600), st.floats(0.1, 10)), min_size=4, max_size=4))
+def test_a_set_with_its_own_series_is_the_same_set(found: list[tuple[float, float]]) -> None:
+    own = gaits(spans=np.array([[start, start + duration] for start, duration in found]))
+    same = own.with_series(own.series)
+    np.testing.assert_array_equal(same.motions, own.motions)
+    np.testing.assert_array_equal(same.series, own.series)
+    np.testing.assert_allclose(same.spans, own.spans, atol=1e-6)
+    assert (same.subjects, same.emotions, same.takes) == (own.subjects, own.emotions, own.takes)
+
+
+def test_series_that_cannot_be_walked_are_refused() -> None:
+    for number in (0.0, -1.0, np.nan, np.inf):
+        series = gaits().series.copy()
+        series[2, :, -1] = number
+        with pytest.raises(InputError, match="a beginning before an end, in seconds"):
+            gaits().with_series(series)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +89,7 @@ def test_motions_that_do_not_fit_are_refused(motions: np.ndarray) -> None:
 
 
 def test_spans_and_bones_that_do_not_fit_are_refused() -> None:
-    for spans in (SPANS[:3], SPANS[:, ::-1], SPANS * np.nan):
+    for spans in (SPANS[:3], SPANS[:, ::-1], SPANS * np.nan, SPANS * [1, np.inf], SPANS - [np.inf, 0]):
         with pytest.raises(InputError, match="a beginning before an end"):
             gaits(spans=spans)
     with pytest.raises(InputError, match="bones between joints 0 to 2"):

@@ -14,6 +14,7 @@ import typer
 from tff_affect import __version__
 from tff_affect.commands.anonymize import anonymize_app
 from tff_affect.commands.data import data_app
+from tff_affect.commands.gait import gait_app
 from tff_affect.commands.grid import grid
 from tff_affect.commands.labels import labels_app
 from tff_affect.commands.privacy import privacy_app
@@ -38,6 +39,7 @@ app.add_typer(data_app, name="data")
 app.add_typer(labels_app, name="labels")
 app.add_typer(privacy_app, name="privacy")
 app.add_typer(anonymize_app, name="anonymize")
+app.add_typer(gait_app, name="gait")
 app.add_typer(worker_app, name="worker")
 
 _INTERRUPTED = 130

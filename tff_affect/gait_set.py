@@ -50,7 +50,8 @@ class GaitSet(LabelledSet):
                 f"gait: expected motions [cycle, time, {len(self.joints)} joints, 3] with a subject, an emotion and a "
                 f"take each, found shape {list(shape)} and {counts} of those"
             )
-        if self.spans.shape != (shape[0], 2) or not (self.spans[:, 0] < self.spans[:, 1]).all():
+        spans = self.spans
+        if spans.shape != (shape[0], 2) or not (np.isfinite(spans).all() and (spans[:, 0] < spans[:, 1]).all()):
             raise InputError("gait: expected a beginning before an end, in seconds, for each cycle")
         if not np.isfinite(self.motions).all():
             raise InputError("gait: expected places of all joints in every sample, found NaN or infinity")
@@ -66,6 +67,13 @@ class GaitSet(LabelledSet):
     def durations(self) -> np.ndarray:
         """``[cycle]`` seconds."""
         return self.spans[:, 1] - self.spans[:, 0]
+
+    @cached_property
+    def series(self) -> np.ndarray:
+        """``[cycle, time, joint x 3 + 1]`` float32: places of all joints, and the cycle's duration at every sample."""
+        flat = self.motions.reshape(*self.motions.shape[:2], 3 * len(self.joints))
+        durations = np.broadcast_to(self.durations[:, np.newaxis, np.newaxis], (*flat.shape[:2], 1))
+        return np.concatenate([flat, durations], axis=2).astype(np.float32)
 
     def place(self, cycle: int) -> str:
         """Where a cycle is from, for messages."""
@@ -83,6 +91,18 @@ class GaitSet(LabelledSet):
             self, motions=self.motions[numbers], subjects=subjects, emotions=emotions, takes=takes, spans=spans
         )
 
-    def with_motions(self, motions: np.ndarray) -> GaitSet:
-        """The same people and emotions with other motions, as a transformation gives them."""
-        return replace(self, motions=motions)
+    def with_series(self, series: np.ndarray) -> GaitSet:
+        """The same people, emotions and takes with other motions and durations, in the form of `series`.
+
+        Cycles begin where they began.
+
+        Args:
+            series: Of as many cycles, samples and joints; a cycle's duration is that at its first sample.
+
+        Raises:
+            InputError: If a place or a duration is NaN or infinite, or a duration is not above 0.
+        """
+        motions = series[:, :, :-1].reshape(self.motions.shape)
+        starts = self.spans[:, 0]
+        spans = np.column_stack([starts, starts + series[:, 0, -1].astype(np.float64)])
+        return replace(self, motions=motions, spans=spans)

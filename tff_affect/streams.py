@@ -18,9 +18,9 @@ def stream(seed: int, purpose: str, *which: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(zlib.crc32(purpose.encode()), *which)))
 
 
-def stream_of_images(seed: int, purpose: str, images: np.ndarray) -> np.random.Generator:
-    """Random numbers for just these images together: the same come out the same, any others get other numbers."""
-    return stream(seed, purpose, zlib.crc32(np.ascontiguousarray(images).tobytes()))
+def stream_of(seed: int, purpose: str, samples: np.ndarray) -> np.random.Generator:
+    """Random numbers for just these samples together: the same come out the same, any others get other numbers."""
+    return stream(seed, purpose, zlib.crc32(np.ascontiguousarray(samples).tobytes()))
 
 
 def keras_seed(seed: int, purpose: str) -> int:

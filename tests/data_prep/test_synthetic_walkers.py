@@ -1,5 +1,7 @@
 """Made-up walkers: emotion that can be learnt but not without error, people who are told by their bodies."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from sklearn.decomposition import PCA
@@ -9,7 +11,15 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from data_prep.skeleton import BONES, JOINTS
-from data_prep.synthetic_walkers import EMOTIONS, PARTS, SyntheticWalkersConfig, draw_walk, draw_walkers, expressiveness
+from data_prep.synthetic_walkers import (
+    EMOTIONS,
+    PARTS,
+    SyntheticWalkersConfig,
+    draw_walk,
+    draw_walkers,
+    effect_size,
+    expressiveness,
+)
 from data_prep.walk_file import CycleOptions
 from tff_affect.errors import InputError
 
@@ -95,6 +105,53 @@ def test_emotion_can_be_confined_to_parts_of_the_body():
     assert set().union(*PARTS.values()) == set(EMOTIONS["sad"].__dataclass_fields__)
 
 
+@pytest.mark.parametrize("directions", [False, True])
+def test_effect_size_is_as_measured_in_people(gaits, directions):
+    planted = np.array([effect_size(joint, directions=directions) for joint in JOINTS])
+    assert planted[JOINTS.index("Pelvis")] == 0
+    seen = bone_directions(gaits.motions) if directions else gaits.motions
+    emotions = np.array(gaits.emotions)
+    means = np.stack([seen[emotions == emotion].mean(axis=0) for emotion in gaits.classes])
+    within = np.sqrt(np.mean([seen[emotions == one].var(axis=0) for one in gaits.classes], axis=(0, 1)))
+    between = np.sqrt(means.var(axis=0).mean(axis=0))
+    measured = np.sqrt((np.where(within > 1e-3, between / np.maximum(within, 1e-3), 0) ** 2).sum(axis=1))
+    assert np.corrcoef(planted, measured)[0, 1] > 0.85
+
+
+def bone_directions(motions):
+    found = np.zeros_like(motions)
+    carried = (("Pelvis", "Neck"), ("Neck", "Head"))
+    for side in "LR":
+        arm, leg = (("Neck", "Shoulder", "Elbow", "Wrist"), ("Pelvis", "Hip", "Knee", "Ankle"))
+        for chain in (arm, leg):
+            names = (chain[0], *(side + name for name in chain[1:]))
+            carried += tuple(pairwise(names))
+    for near, far in carried:
+        vectors = motions[:, :, JOINTS.index(far)] - motions[:, :, JOINTS.index(near)]
+        found[:, :, JOINTS.index(far)] = vectors / np.linalg.norm(vectors, axis=2, keepdims=True)
+    return found
+
+
+def test_effect_size_has_no_unit_and_falls_as_people_differ_more():
+    smaller = CycleOptions(size=False)
+    assert effect_size("Head", options=smaller) < effect_size("Head")
+    by_size = [effect_size("LWrist", options=options, directions=True) for options in (smaller, None)]
+    assert by_size[0] == pytest.approx(by_size[1], rel=1e-3)
+    assert effect_size("Head", SyntheticWalkersConfig(mood=1.5)) < effect_size("Head")
+    assert effect_size("Head", SyntheticWalkersConfig(strength=(1.0, 1.0))) > effect_size("Head")
+
+
+def test_effect_size_is_confined_as_emotion_is_and_ranks_joints_otherwise_than_metres():
+    arms = SyntheticWalkersConfig(parts=("arms",))
+    for directions in (False, True):
+        assert {joint for joint in JOINTS if effect_size(joint, arms, directions=directions) > 0.05} == ARMS
+    assert max(effect_size(joint, SyntheticWalkersConfig(parts=())) for joint in JOINTS) < 1e-3
+    # Metres of a wrist are many, and say little: wrists differ by more.
+    trunk = SyntheticWalkersConfig(parts=("trunk",))
+    assert expressiveness("LWrist", trunk) > expressiveness("LShoulder", trunk)
+    assert effect_size("LWrist", trunk) < effect_size("LShoulder", trunk)
+
+
 def test_options_reach_the_cycles():
     config = SyntheticWalkersConfig(people=1, takes=1, cycles=2)
     plain = draw_walkers(config, CycleOptions(samples=20, root=False))
@@ -117,3 +174,5 @@ def test_wrong_configurations_are_refused(name):
         SyntheticWalkersConfig(**WRONG[name][0])
     with pytest.raises(InputError, match=r"expected a joint of Head, Neck, .* found 'Tail'"):
         expressiveness("Tail")
+    with pytest.raises(InputError, match=r"expected a joint of Head, Neck, .* found 'Tail'"):
+        effect_size("Tail")

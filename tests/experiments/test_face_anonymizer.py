@@ -14,9 +14,10 @@ from PIL import Image
 
 from data_prep.synthetic_faces import SyntheticFacesConfig, draw_faces
 from experiments import face_jobs
-from experiments.face_anonymizer import Source, check_study, read_source, study_frontier, train_anonymizer
-from experiments.face_jobs import PARTS, Part, WithNoise, baseline, parts_of
+from experiments.face_anonymizer import Source, read_source, study_frontier, train_anonymizer
+from experiments.face_jobs import Part, WithNoise, baseline, parts_of
 from experiments.face_settings import DivisionConfig, FaceConfig, FrontierConfig, divide, face_config
+from experiments.study_folder import PARTS, check_study
 from tff_affect.anonymizer.saved import load_anonymizer
 from tff_affect.errors import InputError, RunError
 from tff_affect.face_set import FaceSet
@@ -241,12 +242,12 @@ def test_a_study_of_something_else_is_not_mixed_in(tmp_path: Path, counted: list
 def test_other_folders_are_refused(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("kept")
     with pytest.raises(InputError, match="holds no study"):
-        check_study(tmp_path)
+        check_study(tmp_path, "anonymisers")
     with pytest.raises(InputError, match="found a file"):
-        check_study(tmp_path / "mine")
+        check_study(tmp_path / "mine", "anonymisers")
     with pytest.raises(InputError, match="new or empty"):
         train_anonymizer(tmp_path, None, settings(), 0, False, QUIET)
-    check_study(tmp_path / "new")
+    check_study(tmp_path / "new", "anonymisers")
 
 
 def test_fingerprints_tell_faces_apart_and_not_their_files() -> None:

@@ -15,12 +15,26 @@ def test_adversaries_start_late_and_count_later() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "said"),
     [
-        {"person": -0.1}, {"emotion_leak": float("nan")}, {"steps": 0}, {"emotion_code": 0}, {"learning_rate": 0.0},
-        {"head_start": 0.8, "ramp": 0.3}, dict.fromkeys(LOSSES, 0.0),
+        ({"person": -0.1}, r"gait\.person: expected at least 0, found -0\.1"),
+        ({"emotion_leak": float("nan")}, r"gait\.emotion_leak: expected at least 0, found nan"),
+        ({"emotion_noise": -0.3}, r"gait\.emotion_noise: expected at least 0, found -0\.3"),
+        ({"emotion_noise": float("nan")}, r"gait\.emotion_noise: expected at least 0, found nan"),
+        ({"emotion_noise": float("inf")}, r"gait\.emotion_noise: expected at least 0 and finite, found inf"),
+        ({"steps": 0}, r"gait\.steps: expected at least 1, found 0"),
+        ({"emotion_code": 0}, r"gait\.emotion_code: expected at least 1, found 0"),
+        ({"biometric_code": 0}, r"gait\.biometric_code: expected at least 1, found 0"),
+        ({"learning_rate": 0.0}, r"gait\.learning_rate: expected a number above 0, found 0"),
+        ({"head_start": 0.8, "ramp": 0.3}, r"gait\.head_start and ramp: .* at most 1 together, found 0\.8 and 0\.3"),
+        (dict.fromkeys(LOSSES, 0.0), "expected a weight above 0 among those of the losses, found none"),
     ],
-)  # fmt: skip
-def test_settings_out_of_range_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(InputError, match="gait"):
+)
+def test_settings_out_of_range_are_refused(wrong: dict[str, float], said: str) -> None:
+    with pytest.raises(InputError, match=said):
         replace(GaitConfig(), **wrong)
+
+
+def test_noise_and_mirror_can_be_left_out() -> None:
+    config = GaitConfig(emotion_noise=0.0, mirrored=False)
+    assert (config.emotion_noise, config.mirrored) == (0, False)

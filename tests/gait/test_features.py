@@ -111,7 +111,7 @@ def mirrored(motions: np.ndarray) -> np.ndarray:
 
 def test_a_mirror_swaps_left_and_right() -> None:
     own = gait_features(WALKERS)
-    seen = dict(zip(NAMES, gait_features(WALKERS.with_motions(mirrored(WALKERS.motions))).T, strict=True))
+    seen = dict(zip(NAMES, gait_features(replace(WALKERS, motions=mirrored(WALKERS.motions))).T, strict=True))
     for name, values in zip(NAMES, own.T, strict=True):
         swapped = name.replace("left", "*").replace("right", "left").replace("*", "right")
         sign = -1 if name.endswith("_asymmetry") else 1
@@ -126,7 +126,7 @@ def test_neither_place_nor_heading_nor_where_the_cycle_begins_matters(
 ) -> None:
     cos, sin = np.cos(angle), np.sin(angle)
     turned = WALKERS.motions.astype(np.float64) @ np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
-    there = WALKERS.with_motions(np.roll(turned + moved, first, axis=1))
+    there = replace(WALKERS, motions=np.roll(turned + moved, first, axis=1))
     np.testing.assert_allclose(gait_features(there), gait_features(WALKERS), atol=1e-6)
 
 

@@ -15,7 +15,7 @@ from tff_affect.config import SplitConfig
 from tff_affect.emotion_scores import confusion
 from tff_affect.errors import InputError
 from tff_affect.gait.features import NAMES, gait_features
-from tff_affect.gait.shallow import REPRESENTATIONS, raw_joints, read_shallow, shallow_families
+from tff_affect.gait.shallow import REPRESENTATIONS, raw_joints, read_others, read_shallow, shallow_families
 from tff_affect.gait_set import GaitSet
 from tff_affect.privacy.audit import attackers
 from tff_affect.privacy.audit.attackers import Family, Scores
@@ -60,8 +60,15 @@ def test_all_families_read_both_kinds_of_vectors() -> None:
         found = read_shallow(gaits, represent(gaits), 0, FOLDS, quick)
         assert set(found) == {"logistic regression", "support vectors", "random forest"}
         assert max(one.uar for one in found.values()) > 0.5, name
-    assert raw_joints(gaits).shape == (len(gaits), 64 * 15 * 3)
     assert gait_features(gaits).shape[1] == len(NAMES)
+
+
+def test_raw_joints_are_all_places_in_their_order_and_the_duration() -> None:
+    gaits, raw = walkers(), raw_joints(walkers())
+    assert (raw.shape, raw.dtype) == ((len(gaits), 64 * 15 * 3 + 1), np.float64)
+    for cycle, at, joint, axis in ((0, 0, 0, 0), (3, 17, 4, 2), (len(gaits) - 1, 63, 14, 1)):
+        assert raw[cycle, 45 * at + 3 * joint + axis] == gaits.motions[cycle, at, joint, axis]
+    np.testing.assert_array_equal(raw[:, -1], [end - start for start, end in gaits.spans])
 
 
 def test_whoever_is_read_is_never_learned_from_and_settings_are_chosen_between_people() -> None:
@@ -99,6 +106,28 @@ def test_the_better_candidate_is_chosen() -> None:
 
     found = read_shallow(gaits, seen, 0, families=[Family("two", (wrong, right)), Family("wrong", (wrong,))])
     assert (found["two"].accuracy, found["wrong"].accuracy) == (1.0, 0.0)
+
+
+def test_others_are_read_by_the_better_of_all_learners_taught_by_all_that_are_known() -> None:
+    known, _ = labelled(list("AABBCCDD"), ["happy", "sad"] * 4)
+    number = known.emotion(known.classes).astype(float)
+    taught: list[int] = []
+
+    def right(owned: Owned, seed: int) -> Scores:
+        taught.append(len(owned.samples))
+        return lambda samples: np.eye(2)[samples.vectors[:, 0].astype(int)]
+
+    def wrong(owned: Owned, seed: int) -> Scores:
+        return lambda samples: -np.eye(2)[samples.vectors[:, 0].astype(int)]
+
+    shown = [np.array([[1.0], [0.0], [1.0]]), np.array([[0.0]])]
+    for families in ([Family("a", (wrong,)), Family("b", (right,))], [Family("c", (right, wrong))]):
+        taught.clear()
+        first, second = read_others(known, number[:, np.newaxis], shown, 0, families)
+        assert (first.tolist(), second.tolist()) == ([1, 0, 1], [0])
+        # Chosen in three folds of people, in none of which everybody teaches.
+        assert max(taught[:3]) < len(known)
+        assert set(taught[3:]) == {len(known)}
 
 
 def test_emotions_mixed_within_people_are_read_by_chance() -> None:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from tff_affect.errors import InputError
-from tff_affect.streams import stream_of_images
+from tff_affect.streams import stream_of
 
 GREY = 0.5
 
@@ -135,5 +135,5 @@ class GaussianNoise:
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Noisy images."""
-        noise = stream_of_images(self.seed, "noise", images).normal(size=images.shape)
+        noise = stream_of(self.seed, "noise", images).normal(size=images.shape)
         return _each(images, images + self.deviation * noise)

@@ -1,32 +1,29 @@
 """A trained anonymiser as a folder: settings, classes and weights, checked when it is read.
 
-``anonymizer.json`` says what it is and how faces have to be cut out for it; ``weights.npz`` holds numbers alone, no
-pickled objects, and its SHA-256 stands in the other. No image is kept and no name of a person.
+``anonymizer.json`` says what it is and how faces have to be cut out for it; beside it are weights, as of
+`tff_affect.saved_weights`. No image is kept and no name of a person.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
-from tff_affect import __version__
 from tff_affect.anonymizer.config import AnonymizerConfig
 from tff_affect.anonymizer.game import Anonymizer
 from tff_affect.anonymizer.networks import build_emotion_head, build_transformation
-from tff_affect.atomic import replace_bytes
 from tff_affect.errors import InputError
-from tff_affect.run_folder import read_json, write_json
+from tff_affect.saved_weights import WEIGHTS, SavedKind, Weights
 
-DESCRIPTION, WEIGHTS = "anonymizer.json", "weights.npz"
-FORMAT = 1
-_HEADS = ("transformation", "emotion_head")
+__all__ = ["DESCRIPTION", "WEIGHTS", "SavedAnonymizer", "load_anonymizer", "save_anonymizer", "shape_of"]
+
+DESCRIPTION = "anonymizer.json"
+_KIND = SavedKind("anonymiser", DESCRIPTION, 1, "'anonymize train'")
+_NETWORKS = ("transformation", "emotion_head")
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,21 +77,11 @@ def save_anonymizer(
     Raises:
         InputError: If it cannot be written there.
     """
-    stored = {
-        f"{name}/{place:02d}": weights
-        for name in _HEADS
-        for place, weights in enumerate(getattr(anonymizer, name).get_weights())
-    }
-    stream = io.BytesIO()
-    np.savez(stream, **stored)
-    content = stream.getvalue()
-    replace_bytes(folder / WEIGHTS, content)
     description = {
-        "format": FORMAT, "version": __version__, "config": asdict(anonymizer.config),
-        "shape": list(shape_of(anonymizer)), "classes": list(anonymizer.classes), "preparation": dict(preparation),
-        "facts": dict(facts), "weights_sha256": hashlib.sha256(content).hexdigest(),
+        "config": asdict(anonymizer.config), "shape": list(shape_of(anonymizer)), "classes": list(anonymizer.classes),
+        "preparation": dict(preparation), "facts": dict(facts),
     }  # fmt: skip
-    write_json(folder / DESCRIPTION, description)
+    _KIND.save(folder, {name: getattr(anonymizer, name) for name in _NETWORKS}, description)
 
 
 def load_anonymizer(folder: Path) -> SavedAnonymizer:
@@ -103,39 +90,14 @@ def load_anonymizer(folder: Path) -> SavedAnonymizer:
     Raises:
         InputError: If there is none, or it is damaged, was edited, or is of another version of the format.
     """
-    file = folder / DESCRIPTION
-    if not file.is_file():
-        raise InputError("there is no anonymiser here; name the folder that 'anonymize train' wrote", file=folder)
-    content = read_json(file)
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(f"expected an anonymiser of format {FORMAT}; train it again with this version", file=file)
-    weights = _verified(folder / WEIGHTS, content.get("weights_sha256"))
-    try:
-        return SavedAnonymizer(_rebuilt(content, weights), dict(content["preparation"]), dict(content["facts"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            "expected what 'anonymize train' wrote, found it changed; train it again", file=file
-        ) from error
+    return _KIND.load(folder, _rebuilt)
 
 
-def _rebuilt(content: Mapping[str, Any], weights: Mapping[str, np.ndarray]) -> Anonymizer:
+def _rebuilt(content: Mapping[str, Any], weights: Weights) -> SavedAnonymizer:
     config, classes = AnonymizerConfig(**content["config"]), tuple(map(str, content["classes"]))
     rows, columns = map(int, content["shape"])
     networks = build_transformation((rows, columns), config), build_emotion_head((rows, columns), len(classes))
-    for name, network in zip(_HEADS, networks, strict=True):
-        network.set_weights([weights[key] for key in sorted(weights) if key.startswith(f"{name}/")])
-    return Anonymizer(config, classes, *networks)
-
-
-def _verified(file: Path, expected: object) -> dict[str, np.ndarray]:
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise InputError(f"the weights cannot be read: {error.strerror}; copy the whole folder", file=file) from error
-    if hashlib.sha256(content).hexdigest() != expected:
-        raise InputError("the weights are damaged or not of this anonymiser; copy the whole folder again", file=file)
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, BadZipFile) as error:
-        raise InputError("expected weights as 'anonymize train' writes them; train it again", file=file) from error
+    for name, network in zip(_NETWORKS, networks, strict=True):
+        network.set_weights(weights[name])
+    anonymizer = Anonymizer(config, classes, *networks)
+    return SavedAnonymizer(anonymizer, dict(content["preparation"]), dict(content["facts"]))

@@ -21,7 +21,7 @@ class GaitConfig:
     """How gaits are taken apart.
 
     Errors of motions are squared distances as a part of what drawing the training people's mean gait would cost: 1 is
-    as bad as that. Losses of classes are cross-entropies in nats.
+    as bad as that. That of the duration is likewise, and counts a tenth. Losses of classes are cross-entropies in nats.
 
     Attributes:
         reconstruction: Weight of the error of a cycle that is drawn from its own two codes.
@@ -36,8 +36,15 @@ class GaitConfig:
         emotion_code: Numbers of an emotion code.
         biometric_code: Numbers of a biometric code.
         steps: Of the encoders and the decoder. There is no other stop rule.
+        emotion_noise: Standard deviation of the Gaussian noise that is added to emotion codes, whose numbers are within
+            -1 and 1, anew for each, in training and in use. What is fainter is hard to see in one cycle; over
+            many cycles noise averages out.
+        mirrored: Whether half of the cycles of a step are as in a mirror, where somebody is another person; needs
+            cycles of one heading.
         batch: Cycles of a step; each brings its two partners for the swaps.
-        learning_rate: Of encoders, decoder and heads (Adam); falls to a tenth along a cosine.
+        learning_rate: Of encoders, decoder and heads (Adam, gradients of norm 1 at most: at a higher rate without that,
+            the emotion code went to its bounds in one training of three and stayed there); falls to a tenth along a
+            cosine.
         adversary_learning_rate: Of the adversaries (Adam).
         adversary_steps: Of the adversaries, each on a fresh batch, before each step of the rest.
         head_start: Share of steps before adversaries count; they start to learn two thirds into it.
@@ -46,23 +53,25 @@ class GaitConfig:
 
     reconstruction: float = 1.0
     same_emotion_swap: float = 1.0
-    same_person_swap: float = 1.0
-    emotion: float = 0.3
-    person: float = 0.3
-    identity_leak: float = 0.3
-    emotion_leak: float = 0.3
-    emotion_code: int = 16
-    biometric_code: int = 32
-    steps: int = 3000
+    same_person_swap: float = 2.0
+    emotion: float = 1.0
+    person: float = 0.05
+    identity_leak: float = 0.1
+    emotion_leak: float = 0.1
+    emotion_code: int = 8
+    biometric_code: int = 64
+    emotion_noise: float = 0.3
+    mirrored: bool = True
+    steps: int = 500
     batch: int = 32
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     adversary_learning_rate: float = 1e-3
     adversary_steps: int = 1
     head_start: float = 0.25
     ramp: float = 0.3
 
     def __post_init__(self) -> None:
-        for name in (*LOSSES, "head_start", "ramp"):
+        for name in (*LOSSES, "emotion_noise", "head_start", "ramp"):
             at_least(f"gait.{name}", getattr(self, name), 0)
         for name in ("emotion_code", "biometric_code", "steps", "batch", "adversary_steps"):
             at_least(f"gait.{name}", getattr(self, name), 1)

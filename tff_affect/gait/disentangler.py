@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import tensorflow as tf
@@ -10,6 +10,8 @@ import tensorflow as tf
 from tff_affect.errors import InputError
 from tff_affect.gait.bone_tree import BoneTree
 from tff_affect.gait.config import GaitConfig
+from tff_affect.gait_set import GaitSet
+from tff_affect.streams import stream_of
 
 _AT_ONCE = 256
 
@@ -18,16 +20,16 @@ _AT_ONCE = 256
 class Disentangler:
     """What takes gaits apart and puts them together.
 
-    All motions are ``[cycle, time, joint, 3]`` metres with the pelvis as the origin, normalised as those of the
-    training people were.
+    All gaits have the pelvis as the origin and are normalised as those of the training people were. The noise of
+    emotion codes is drawn anew at each call; nobody knows it unless a seed is given, and then it is no protection.
 
     Attributes:
         config: How it was trained.
         classes: Emotions, in the order of the head's outputs.
         tree: Joints and bones.
-        emotion_encoder: ``[batch, time, joint x 3]`` to ``[batch, emotion code]``.
-        biometric_encoder: ``[batch, time, joint x 3]`` to ``[batch, biometric code]``.
-        decoder: Both codes to ``[batch, time, joint x 3]``.
+        emotion_encoder: ``[batch, time, joint x 3 + 1]`` as `GaitSet.series` to ``[batch, emotion code]``.
+        biometric_encoder: Likewise to ``[batch, biometric code]``.
+        decoder: Both codes to ``[batch, time, joint x 3 + 1]``.
         emotion_head: ``[batch, emotion code]`` to ``[batch, class]`` logits.
         history: At each check ``step``; ``leak_share``, see `GaitConfig.leak_share`; of development people
             ``reconstruction`` as a part of the mean gait's error, ``emotion_loss`` and ``emotion_accuracy`` of the
@@ -52,79 +54,94 @@ class Disentangler:
         """Of a cycle."""
         return int(self.emotion_encoder.input_shape[1])
 
-    def emotion_codes(self, motions: np.ndarray) -> np.ndarray:
-        """``[cycle, emotion code]`` float32.
+    def emotion_codes(self, gaits: GaitSet, seed: int | None = None) -> np.ndarray:
+        """``[cycle, emotion code]`` float32, with noise.
+
+        Args:
+            gaits: Cycles.
+            seed: Of the noise, which is then that of just these cycles together; for studies.
 
         Raises:
-            InputError: If motions are of another skeleton or number of samples, off the origin, NaN or infinite.
+            InputError: If gaits are of another skeleton or number of samples, off the origin, NaN or infinite.
         """
-        return self._run(self.emotion_encoder, self._flat(motions))
+        self.check(gaits)
+        codes = self._run(self.emotion_encoder, gaits.series)
+        rng = np.random.default_rng() if seed is None else stream_of(seed, "noise of emotion codes", gaits.motions)
+        return codes + np.float32(self.config.emotion_noise) * rng.standard_normal(codes.shape, np.float32)
 
-    def biometric_codes(self, motions: np.ndarray) -> np.ndarray:
+    def biometric_codes(self, gaits: GaitSet) -> np.ndarray:
         """``[cycle, biometric code]`` float32.
 
         Raises:
             InputError: As of `emotion_codes`.
         """
-        return self._run(self.biometric_encoder, self._flat(motions))
+        self.check(gaits)
+        return self._run(self.biometric_encoder, gaits.series)
 
-    def emotion(self, motions: np.ndarray) -> np.ndarray:
-        """``[cycle, class]`` what its own head takes motions for, as probabilities.
-
-        Raises:
-            InputError: As of `emotion_codes`.
-        """
-        return np.asarray(tf.nn.softmax(self._run(self.emotion_head, self.emotion_codes(motions))))
-
-    def reconstruct(self, motions: np.ndarray) -> np.ndarray:
-        """Motions drawn from their own codes.
+    def emotion(self, gaits: GaitSet, seed: int | None = None) -> np.ndarray:
+        """``[cycle, class]`` what its own head takes gaits for, as probabilities.
 
         Raises:
             InputError: As of `emotion_codes`.
         """
-        return self.swap(motions, motions)
+        return self.read_codes(self.emotion_codes(gaits, seed))
 
-    def swap(self, emotions: np.ndarray, identities: np.ndarray) -> np.ndarray:
-        """Motions with the emotion of one and the identity of the other.
+    def read_codes(self, emotion_codes: np.ndarray) -> np.ndarray:
+        """``[cycle, class]`` what its own head takes emotion codes for, as probabilities."""
+        return np.asarray(tf.nn.softmax(self._run(self.emotion_head, emotion_codes)))
+
+    def reconstruct(self, gaits: GaitSet, seed: int | None = None) -> GaitSet:
+        """Gaits drawn from their own codes.
+
+        Raises:
+            InputError: As of `emotion_codes`.
+        """
+        return self.swap(gaits, gaits, seed)
+
+    def swap(self, emotions: GaitSet, identities: GaitSet, seed: int | None = None) -> GaitSet:
+        """Gaits with the emotion of one and the identity of the other.
 
         Args:
-            emotions: Motions whose emotion it is.
-            identities: As many motions of those who shall show it.
+            emotions: Cycles whose emotion it is.
+            identities: As many cycles of those who shall show it.
+            seed: As of `emotion_codes`.
 
         Returns:
-            ``[cycle, time, joint, 3]`` float32 metres.
+            As many cycles with the emotions of the one, and people, takes and beginnings of the other.
 
         Raises:
             InputError: As of `emotion_codes`, or if there are more of one than of the other.
         """
         if len(emotions) != len(identities):
             raise InputError(
-                f"gait: expected a motion for each identity, found {len(emotions)} emotions and {len(identities)} "
+                f"gait: expected a cycle for each identity, found {len(emotions)} emotions and {len(identities)} "
                 "identities"
             )
-        return self.draw(self.emotion_codes(emotions), self.biometric_codes(identities))
+        drawn = self.draw(self.emotion_codes(emotions, seed), self.biometric_codes(identities))
+        made_up = emotions.synthetic or identities.synthetic
+        return replace(identities.with_series(drawn), emotions=emotions.emotions, synthetic=made_up)
 
     def draw(self, emotion_codes: np.ndarray, biometric_codes: np.ndarray) -> np.ndarray:
-        """``[cycle, time, joint, 3]`` float32 metres from as many codes of each kind."""
+        """``[cycle, time, joint x 3 + 1]`` float32 as `GaitSet.series` from as many codes of each kind."""
         parts = [np.empty((0, *self.decoder.output_shape[1:]), np.float32)]
         for first in range(0, len(emotion_codes), _AT_ONCE):
             both = [codes[first : first + _AT_ONCE] for codes in (emotion_codes, biometric_codes)]
             parts.append(self.decoder(both, training=False).numpy())
-        return np.concatenate(parts).reshape(-1, self.samples, len(self.tree.joints), 3)
+        return np.concatenate(parts)
 
-    def check(self, motions: np.ndarray) -> None:
-        """Checks that motions are such as it was trained on.
+    def check(self, gaits: GaitSet) -> None:
+        """Checks that gaits are such as it was trained on.
 
         Raises:
             InputError: As of `emotion_codes`.
         """
-        self.tree.check(motions)
-        if motions.shape[1] != self.samples:
-            raise InputError(f"gait: expected cycles of {self.samples} samples, found {motions.shape[1]}")
-
-    def _flat(self, motions: np.ndarray) -> np.ndarray:
-        self.check(motions)
-        return motions.reshape(len(motions), self.samples, 3 * len(self.tree.joints)).astype(np.float32)
+        if gaits.joints != self.tree.joints:
+            raise InputError(
+                f"gait: expected the joints {', '.join(self.tree.joints)}, found {', '.join(gaits.joints)}"
+            )
+        self.tree.check(gaits.motions)
+        if gaits.motions.shape[1] != self.samples:
+            raise InputError(f"gait: expected cycles of {self.samples} samples, found {gaits.motions.shape[1]}")
 
     @staticmethod
     def _run(network: tf.keras.Model, inputs: np.ndarray) -> np.ndarray:

@@ -29,8 +29,8 @@ INNER_FOLDS = 3
 
 
 def raw_joints(gaits: GaitSet) -> np.ndarray:
-    """``[cycle, time x joint x 3]`` float64 metres: all places as they are; how long a cycle takes is not in them."""
-    return gaits.motions.reshape(len(gaits), -1).astype(np.float64)
+    """``[cycle, time x joint x 3 + 1]`` float64: all places as they are, metres, and the cycle's duration, seconds."""
+    return np.column_stack([gaits.motions.reshape(len(gaits), -1), gaits.durations]).astype(np.float64)
 
 
 REPRESENTATIONS: Mapping[str, Callable[[GaitSet], np.ndarray]] = {
@@ -88,6 +88,34 @@ def read_shallow(
             for row, family in enumerate(families):
                 named[row, tested] = known.read(known.choose(family, seed), samples.part(tested), seed)
     return {family.name: score_emotions(row, gaits, classes, seed) for family, row in zip(families, named, strict=True)}
+
+
+def read_others(
+    known: GaitSet,
+    vectors: np.ndarray,
+    shown: Sequence[np.ndarray],
+    seed: int,
+    families: Sequence[Family] | None = None,
+) -> list[np.ndarray]:
+    """Emotions that the best learner reads in gaits of others, or in gaits that were made.
+
+    Args:
+        known: Gaits that teach it, and within which the kind of learner and its settings are chosen.
+        vectors: ``[cycle, number]`` of them.
+        shown: Vectors to be read, of several sets.
+        seed: Of the learner.
+        families: All of `shallow_families` by default.
+
+    Returns:
+        Of each set ``[cycle]`` numbers of the known people's emotions.
+    """
+    taught = _Taught(Samples(np.asarray(vectors, np.float64)), known.emotion(known.classes), known.person)
+    families = shallow_families() if families is None else families
+    every = Family("any", tuple(candidate for family in families for candidate in family.candidates))
+    # As in `read_shallow`.
+    with threadpool_limits(1, user_api="openmp"):
+        learner = taught.choose(every, seed)
+        return [taught.read(learner, Samples(np.asarray(each, np.float64)), seed) for each in shown]
 
 
 class _Taught:

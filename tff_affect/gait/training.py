@@ -26,8 +26,15 @@ from tff_affect.errors import DivergedError, InputError
 from tff_affect.gait.bone_tree import bones_of
 from tff_affect.gait.config import GaitConfig
 from tff_affect.gait.disentangler import Disentangler
-from tff_affect.gait.layers import adapt
-from tff_affect.gait.networks import build_adversary, build_decoder, build_encoder, build_head
+from tff_affect.gait.layers import LEAST_DEVIATION, adapt
+from tff_affect.gait.mirrored import mirror_some, mirrored_joints
+from tff_affect.gait.networks import (
+    build_adversary,
+    build_biometric_encoder,
+    build_decoder,
+    build_emotion_encoder,
+    build_head,
+)
 from tff_affect.gait.partners import Partners
 from tff_affect.gait_set import GaitSet
 from tff_affect.models.classifying import cross_entropy
@@ -35,6 +42,9 @@ from tff_affect.progress import StepDone
 from tff_affect.streams import keras_seed, stream
 
 _CHECKS = 20
+_CHECK_SEED = 0
+_DURATION = 0.1
+_STEEPEST = 1.0
 _CROSS_ENTROPY = cross_entropy()
 _EMOTION, _BIOMETRIC = 0, 1
 
@@ -66,7 +76,7 @@ def train(
         raise InputError(f"gait: expected development people with the joints {', '.join(gaits.joints)}, found others")
     game = _Game(gaits, config, seed)
     found = game.disentangler()
-    found.check(development.motions)
+    found.check(development)
     history = []
     check_after = max(1, config.steps // _CHECKS)
     for step in range(config.steps):
@@ -112,19 +122,18 @@ class _Game:
         self._labels = gaits.emotion(gaits.classes), gaits.person
         self._partners = Partners(gaits.person, self._labels[_EMOTION])
         self._check_partners()
-        motions = gaits.motions
-        self._flat = motions.reshape(*motions.shape[:2], -1).astype(np.float32)
-        self._mean = self._flat.mean(axis=0, dtype=np.float64).astype(np.float32)
-        self._variance = float(np.mean((self._flat - self._mean) ** 2, dtype=np.float64))
+        self._series, samples = gaits.series, gaits.motions.shape[1]
+        self._mirror = mirrored_joints(gaits.joints) if config.mirrored else None
+        self._spread = _Spread.of(self._series)
         tf.keras.utils.set_random_seed(keras_seed(seed, "first weights"))
         sizes, names = (config.emotion_code, config.biometric_code), ("emotion", "biometric")
-        counts = len(gaits.classes), len(gaits.people)
+        counts = len(gaits.classes), (1 + config.mirrored) * len(gaits.people)
         self.encoders = [
-            build_encoder(self._tree, motions.shape[1], size, name) for size, name in zip(sizes, names, strict=True)
+            build(self._tree, samples, config) for build in (build_emotion_encoder, build_biometric_encoder)
         ]
-        self.decoder = build_decoder(self._tree, motions.shape[1], config)
+        self.decoder = build_decoder(self._tree, samples, config)
         for network in (*self.encoders, self.decoder):
-            adapt(network, motions)
+            adapt(network, self._series)
         self.heads = [
             build_head(size, count, f"{name}_head") for size, count, name in zip(sizes, counts, names, strict=True)
         ]
@@ -137,7 +146,7 @@ class _Game:
         ]  # fmt: skip
         self._batches = self._draw(stream(seed, "batches and partners"))
         falling = tf.keras.optimizers.schedules.CosineDecay(config.learning_rate, config.steps, alpha=0.1)
-        self._optimizer = tf.keras.optimizers.Adam(falling)
+        self._optimizer = tf.keras.optimizers.Adam(falling, global_clipnorm=_STEEPEST)
         self._optimizer.build(self.learned)
         self._adversary_optimizer = tf.keras.optimizers.Adam(config.adversary_learning_rate)
         self._adversary_optimizer.build(self.adversarial)
@@ -185,15 +194,14 @@ class _Game:
         Raises:
             DivergedError: If a loss is no longer finite.
         """
-        codes = networks.emotion_codes(development.motions), networks.biometric_codes(development.motions)
-        missed = networks.draw(*codes) - development.motions
-        mean = self._mean.reshape(development.motions.shape[1:])
+        codes = networks.emotion_codes(development, _CHECK_SEED), networks.biometric_codes(development)
+        missed = networks.draw(*codes) - development.series
         wanted = development.emotion(self._gaits.classes)
         logits = self.heads[_EMOTION](codes[_EMOTION]).numpy()
         found = {
             "step": step + 1.0,
             "leak_share": self._config.leak_share(step),
-            "reconstruction": float(np.mean(missed**2) / np.mean((development.motions - mean) ** 2)),
+            "reconstruction": self._spread.part(missed[:, :, :-1], development.series[:, :, :-1]),
             "emotion_loss": float(_CROSS_ENTROPY(wanted, logits)),
             "emotion_accuracy": float((logits.argmax(axis=1) == wanted).mean()),
         }
@@ -208,10 +216,10 @@ class _Game:
     def _leaked(self, leak: _Leak, networks: Disentangler, development: GaitSet) -> float:
         """Share that an adversary names: emotions of development people, or training people."""
         if leak.wanted == _EMOTION:
-            codes = networks.biometric_codes(development.motions)
+            codes = networks.biometric_codes(development)
             wanted = development.emotion(self._gaits.classes)
         else:
-            codes, wanted = networks.emotion_codes(self._gaits.motions), self._gaits.person
+            codes, wanted = networks.emotion_codes(self._gaits, _CHECK_SEED), self._gaits.person
         return float((leak.adversary(codes, training=False).numpy().argmax(axis=1) == wanted).mean())
 
     def _check_partners(self) -> None:
@@ -227,34 +235,48 @@ class _Game:
         while True:
             drawn = self._partners.draw(self._config.batch, rng)
             rows = np.concatenate(drawn[:3])
-            labels = tuple(tf.constant(label[rows]) for label in self._labels)
-            yield tf.constant(self._flat[rows]), labels, tf.constant(drawn.paired, tf.float32)
+            series, person = self._seen(rows, rng)
+            labels = tf.constant(self._labels[_EMOTION][rows]), tf.constant(person)
+            yield tf.constant(series), labels, tf.constant(drawn.paired, tf.float32)
 
-    def _codes(self, motions: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        return tuple(encoder(motions) for encoder in self.encoders)
+    def _seen(self, rows: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Series, and numbers of their people; of a cycle in a mirror, its partners are in one, too.
 
-    def _adversary_step(self, motions: tf.Tensor, labels: tuple[tf.Tensor, ...]) -> None:
+        In a mirror somebody is another person: which side swings further is a mark of people.
+        """
+        series, person = self._series[rows], self._gaits.person[rows]
+        if self._mirror is None:
+            return series, person
+        turned = np.tile(rng.random(self._config.batch) < 0.5, 3)
+        return mirror_some(series, turned, self._mirror), person + len(self._gaits.people) * turned
+
+    def _codes(self, series: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Of both encoders, emotion codes with noise."""
+        emotion, biometric = (encoder(series) for encoder in self.encoders)
+        return emotion + self._config.emotion_noise * tf.random.normal(tf.shape(emotion)), biometric
+
+    def _adversary_step(self, series: tf.Tensor, labels: tuple[tf.Tensor, ...]) -> None:
         """Adversaries learn, everybody else is frozen."""
-        codes, learned = self._codes(motions), self.adversarial
+        codes, learned = self._codes(series), self.adversarial
         with tf.GradientTape() as tape:
             loss = tf.add_n([leak.loss(codes, labels, training=True) for leak in self.leaks])
         self._adversary_optimizer.apply_gradients(zip(tape.gradient(loss, learned), learned, strict=True))
 
     def _main_step(
-        self, motions: tf.Tensor, labels: tuple[tf.Tensor, ...], paired: tf.Tensor, leak_share: tf.Tensor
+        self, series: tf.Tensor, labels: tuple[tf.Tensor, ...], paired: tf.Tensor, leak_share: tf.Tensor
     ) -> None:
         """Everybody else learns, adversaries are frozen."""
         learned = self.learned
         with tf.GradientTape() as tape:
-            loss = tf.add_n(self._losses(motions, labels, paired, leak_share))
+            loss = tf.add_n(self._losses(series, labels, paired, leak_share))
         gradients = tape.gradient(loss, learned, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         self._optimizer.apply_gradients(zip(gradients, learned, strict=True))
 
     def _losses(
-        self, motions: tf.Tensor, labels: tuple[tf.Tensor, ...], paired: tf.Tensor, leak_share: tf.Tensor
+        self, series: tf.Tensor, labels: tuple[tf.Tensor, ...], paired: tf.Tensor, leak_share: tf.Tensor
     ) -> list[tf.Tensor]:
         """Each with its weight; those without are left out."""
-        config, codes = self._config, self._codes(motions)
+        config, codes = self._config, self._codes(series)
         own, other_person, other_emotion = zip(*(tf.split(code, 3) for code in codes), strict=True)
         everybody = tf.ones_like(paired[0])
         drawings = (
@@ -262,7 +284,7 @@ class _Game:
             (config.same_emotion_swap, (other_person[_EMOTION], own[_BIOMETRIC]), paired[0]),
             (config.same_person_swap, (own[_EMOTION], other_emotion[_BIOMETRIC]), paired[1]),
         )
-        wanted = tf.split(motions, 3)[0]
+        wanted = tf.split(series, 3)[0]
         losses = [weight * self._missed(pair, wanted, counts) for weight, pair, counts in drawings if weight]
         losses += [
             weight * _CROSS_ENTROPY(label, head(code))
@@ -279,5 +301,31 @@ class _Game:
 
     def _missed(self, codes: tuple[tf.Tensor, ...], wanted: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
         """Error of what is drawn from codes as a part of the mean gait's, mean over the cycles that count."""
-        errors = tf.reduce_mean(tf.square(self.decoder(codes) - wanted), axis=(1, 2)) / self._variance
+        errors = tf.reduce_mean(tf.square(self.decoder(codes) - wanted) * self._spread.weights, axis=(1, 2))
         return tf.math.divide_no_nan(tf.reduce_sum(counts * errors), tf.reduce_sum(counts))
+
+
+@dataclass(frozen=True, eq=False)
+class _Spread:
+    """What drawing the training people's mean gait would cost.
+
+    Attributes:
+        mean: ``[time, joint x 3 + 1]`` their mean gait.
+        weights: ``[joint x 3 + 1]`` by which squared errors are multiplied, so that their mean is in parts of it.
+    """
+
+    mean: np.ndarray
+    weights: np.ndarray
+
+    @classmethod
+    def of(cls, series: np.ndarray) -> _Spread:
+        mean = series.mean(axis=0, dtype=np.float64).astype(np.float32)
+        squares = np.mean((series - mean) ** 2, axis=(0, 1), dtype=np.float64)
+        channels = len(squares)
+        weights = np.full(channels, channels / (channels - 1) / squares[:-1].mean())
+        weights[-1] = _DURATION * channels / max(squares[-1], LEAST_DEVIATION**2)
+        return cls(mean, weights.astype(np.float32))
+
+    def part(self, missed: np.ndarray, places: np.ndarray) -> float:
+        """Squared errors of places as a part of what the mean gait's are."""
+        return float(np.mean(missed**2) / np.mean((places - self.mean[:, :-1]) ** 2))

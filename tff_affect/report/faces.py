@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ import pandas as pd
 
 from tff_affect.atomic import replace_text
 from tff_affect.plain_json import plain
+from tff_affect.report.data_text import DataText
+from tff_affect.report.over_seeds import Row, mean_text, numbers, records, sheet, spreads
 from tff_affect.report.tables import ABSENT, SYNTHETIC, counted, number
 from tff_affect.report.tradeoff import Sheet, percent, significant
 
@@ -37,28 +39,11 @@ CHANCES = (
 )  # fmt: skip
 LEARNT = 0.02
 """With less emotion above chance in unchanged images there is nothing to keep a share of."""
-Row = Mapping[str, Any]
-"""Of a summary."""
 
 
 @dataclass(frozen=True)
-class FacesText:
-    """What is said with the numbers.
-
-    Attributes:
-        name: Of the faces.
-        synthetic: Whether they are drawn; every table and figure then says SYNTHETIC.
-        remarks: Further sentences, such as what was dropped from a folder.
-    """
-
-    name: str
-    synthetic: bool
-    remarks: tuple[str, ...] = ()
-
-    def heading(self, said: str) -> str:
-        """A title with the faces' name, SYNTHETIC first where they are drawn."""
-        head = f"{SYNTHETIC} data - " if self.synthetic and SYNTHETIC not in self.name else ""
-        return f"{head}{said}, {self.name}"
+class FacesText(DataText):
+    """What is said with the numbers; ``synthetic`` where faces are drawn."""
 
 
 def learned_name(objective: str) -> str:
@@ -104,30 +89,8 @@ def _summary_row(group: pd.DataFrame) -> dict[str, Any]:
         "transformation": str(first["transformation"]), "strength": float(first["strength"]),
         "seeds": int(group["seed"].nunique()), "people": int(first["people"]), "images": int(first["images"]),
     }  # fmt: skip
-    for measure in MEASURES:
-        values = _numbers(group, measure)
-        known = values[np.isfinite(values)]
-        row |= dict(zip(_spread_names(measure), _spread(known), strict=True))
-    row |= {name: float(np.mean(_numbers(group, name))) for name in CHANCES}
+    row |= spreads(group, MEASURES) | {name: float(np.mean(numbers(group, name))) for name in CHANCES}
     return row | {"identity_attacker": _strongest(group), "synthetic": bool(first["synthetic"])}
-
-
-def _numbers(group: pd.DataFrame, name: str) -> np.ndarray:
-    if name not in group:
-        return np.full(len(group), np.nan)
-    return pd.to_numeric(group[name], errors="coerce").to_numpy(np.float64)
-
-
-def _spread_names(measure: str) -> tuple[str, ...]:
-    return measure, f"{measure}_sd", f"{measure}_low", f"{measure}_high"
-
-
-def _spread(values: np.ndarray) -> tuple[float, float, float, float]:
-    """Mean, standard deviation, and the ends."""
-    if not len(values):
-        return math.nan, math.nan, math.nan, math.nan
-    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
-    return float(np.mean(values)), deviation, float(np.min(values)), float(np.max(values))
 
 
 def _strongest(group: pd.DataFrame) -> str:
@@ -155,17 +118,13 @@ def write_faces_tables(folder: Path, results: pd.DataFrame, text: FacesText) -> 
 
 def faces_markdown(rows: pd.DataFrame, text: FacesText) -> str:
     """Tables, caption and sentences for a page of documentation."""
-    tables = [sheet.markdown() for sheet in faces_sheets(rows, text)]
+    tables = [each.markdown() for each in faces_sheets(rows, text)]
     return "\n".join([*tables, faces_caption(rows, text), "", *(f"- {line}" for line in verdicts(rows, text)), ""])
 
 
 def faces_records(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """The summary for ``--json``; what is not defined is None."""
-    return [plain(row) for row in _records(rows)]
-
-
-def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
+    return [plain(row) for row in records(rows)]
 
 
 def faces_sheets(rows: pd.DataFrame, text: FacesText) -> list[Sheet]:
@@ -175,27 +134,23 @@ def faces_sheets(rows: pd.DataFrame, text: FacesText) -> list[Sheet]:
         rows: Of `summarise`.
         text: What is said with them.
     """
-    records = _records(rows)
-    sheets = [_sheet(text.heading("Emotion kept and people recognised"), [_left_cells(row) for row in records])]
-    trained = [row for row in records if is_learned(row["transformation"])]
+    summary = records(rows)
+    sheets = [sheet(text.heading("Emotion kept and people recognised"), [_left_cells(row) for row in summary])]
+    trained = [row for row in summary if is_learned(row["transformation"])]
     if trained:
         title = text.heading("What training saw of it, and what fresh attackers found")
-        sheets.append(_sheet(title, [_training_cells(row) for row in trained]))
-    rebuilt = [row for row in records if not math.isnan(row["reconstruction_error"])]
+        sheets.append(sheet(title, [_training_cells(row) for row in trained]))
+    rebuilt = [row for row in summary if not math.isnan(row["reconstruction_error"])]
     if rebuilt:
-        sheets.append(_sheet(text.heading("Rebuilt from transformed images"), [_rebuilt_cells(row) for row in rebuilt]))
+        sheets.append(sheet(text.heading("Rebuilt from transformed images"), [_rebuilt_cells(row) for row in rebuilt]))
     return sheets
-
-
-def _sheet(title: str, rows: Sequence[Mapping[str, str]]) -> Sheet:
-    return Sheet(title, tuple(rows[0]), tuple(tuple(row.values()) for row in rows))
 
 
 def _left_cells(row: Row) -> dict[str, str]:
     return _named(row) | {
-        "emotion UAR": _mean(row, "emotion_uar"),
-        "unseen top-1": _mean(row, "identity_top1"),
-        "known top-1": _mean(row, "known_top1"),
+        "emotion UAR": mean_text(row, "emotion_uar"),
+        "unseen top-1": mean_text(row, "identity_top1"),
+        "known top-1": mean_text(row, "known_top1"),
         **_everyone_cells(row),
         "EER": ABSENT if math.isnan(row["verification_eer"]) else f"{row['verification_eer']:.2f}",
         "strongest attacker": _short(row["identity_attacker"]) or ABSENT,
@@ -216,8 +171,8 @@ def _short(attackers: str) -> str:
 
 def _training_cells(row: Row) -> dict[str, str]:
     return _named(row) | {
-        "own head UAR": _mean(row, "own_emotion_uar"),
-        "fresh reader UAR": _mean(row, "emotion_uar"),
+        "own head UAR": mean_text(row, "own_emotion_uar"),
+        "fresh reader UAR": mean_text(row, "emotion_uar"),
         "adversary (chance)": _with_chance(row, "adversary_accuracy", "adversary_chance"),
         "fresh attacker (chance)": _with_chance(row, "known_top1", "known_chance"),
     }
@@ -225,8 +180,8 @@ def _training_cells(row: Row) -> dict[str, str]:
 
 def _rebuilt_cells(row: Row) -> dict[str, str]:
     return _named(row) | {
-        "squared error": _mean(row, "reconstruction_error", 4),
-        "mean face's": _mean(row, "reconstruction_floor", 4),
+        "squared error": mean_text(row, "reconstruction_error", 4),
+        "mean face's": mean_text(row, "reconstruction_floor", 4),
         "top-1 (chance)": _with_chance(row, "reconstruction_top1", "identity_chance"),
     }
 
@@ -236,15 +191,8 @@ def _named(row: Row) -> dict[str, str]:
     return {"transformation": row["transformation"], "strength": strength}
 
 
-def _mean(row: Row, measure: str, digits: int = 2) -> str:
-    mean, deviation = row[measure], row[f"{measure}_sd"]
-    if math.isnan(mean):
-        return ABSENT
-    return f"{mean:.{digits}f}" + ("" if math.isnan(deviation) else f" ± {deviation:.{digits}f}")
-
-
 def _with_chance(row: Row, measure: str, chance: str) -> str:
-    told = _mean(row, measure)
+    told = mean_text(row, measure)
     return told if told == ABSENT else f"{told} ({row[chance]:.3f})"
 
 
@@ -288,9 +236,9 @@ def verdicts(rows: pd.DataFrame, text: FacesText) -> list[str]:
         rows: Of `summarise`.
         text: Whether the faces are drawn, which each line then says.
     """
-    records, head = _records(rows), f"{SYNTHETIC} data: " if text.synthetic else ""
-    simple = [row for row in records if not is_learned(row["transformation"])]
-    return [head + _verdict(row, simple) for row in records if is_learned(row["transformation"])]
+    summary = records(rows)
+    simple = [row for row in summary if not is_learned(row["transformation"])]
+    return [text.sentence(_verdict(row, simple)) for row in summary if is_learned(row["transformation"])]
 
 
 def _verdict(row: Row, simple: Sequence[Row]) -> str:

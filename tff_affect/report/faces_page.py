@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 
 import pandas as pd
-from markupsafe import Markup
 
 from tff_affect.atomic import replace_text
 from tff_affect.report.faces import FacesText, faces_caption, faces_sheets, verdicts
 from tff_affect.report.faces_plot import adversary_plot, frontier_plot
-from tff_affect.report.page import inline, render
-from tff_affect.report.svg import BLUE
+from tff_affect.report.sheets_page import PageFigure, SheetsPage
 
 ANONYMIZER_PAGE = "anonymizer.html"
 _FRONTIER = (
@@ -39,6 +36,10 @@ _LIMITS = (
     "Emotion here is the label of an image, posed or drawn as the set has it. It is not what somebody felt.",
     "Seeds differ in training and in who is tested. On a small set of people their spread is large, and the difference "
     "of two lines may be luck.",
+)
+_BANNER = (
+    "These faces were drawn. The numbers show that training and attacks work on drawings; they say nothing about "
+    "people."
 )
 _GENERATED = (
     "The faces are drawn. The numbers show that the training, the attacks and the comparison work on drawings whose "
@@ -69,20 +70,16 @@ def write_faces_page(
 def render_faces(results: pd.DataFrame, rows: pd.DataFrame, text: FacesText, grid: bytes | None = None) -> str:
     """The page as one HTML document."""
     drawings = [(frontier_plot(results, rows, text), _FRONTIER), (adversary_plot(rows, text), _ADVERSARY)]
-    figures = [{"image": _inline(drawn[0]), "caption": said} for drawn, said in drawings if drawn is not None]
-    return render(
-        "anonymizer.html.jinja",
-        name=text.name,
-        synthetic=text.synthetic,
+    figures = [PageFigure.drawn(drawn[0], said) for drawn, said in drawings if drawn is not None]
+    if grid is not None:
+        figures.append(PageFigure.picture(grid, _GRID, _GRID, text.synthetic))
+    return SheetsPage(
+        subject="face anonymiser",
+        text=text,
+        banner=_BANNER,
         sentences=verdicts(rows, text),
+        figures=figures,
         sheets=faces_sheets(rows, text),
         caption=faces_caption(rows, text),
-        figures=figures,
-        grid="" if grid is None else Markup(base64.b64encode(grid).decode("ascii")),
-        grid_caption=_GRID,
         limits=[*([_GENERATED] if text.synthetic else []), *_LIMITS],
-    )
-
-
-def _inline(image: str) -> Markup:
-    return inline(image.replace(BLUE.lower(), "var(--blue)"))
+    ).html()

@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from tff_affect.report.faces import CONSTANT, UNCHANGED, FacesText, is_learned
+from tff_affect.report.over_seeds import ends
 from tff_affect.report.svg import BLUE, GREEN, INK, MUTED, ORANGE, SKY, canvas, to_png, to_svg
-from tff_affect.report.tables import SYNTHETIC, number
+from tff_affect.report.tables import number
 from tff_affect.report.tradeoff import significant
 from tff_affect.report.tradeoff_plot import Drawing
 
@@ -71,7 +71,7 @@ def _draw_line(axes: Axes, rows: pd.DataFrame, colour: str, marker: str, style: 
     """Means with the ends of their seeds, each with its strength beside it."""
     places, heights = rows["identity_top1"].to_numpy(), rows["emotion_uar"].to_numpy()
     axes.errorbar(
-        places, heights, xerr=_ends(rows, "identity_top1"), yerr=_ends(rows, "emotion_uar"), color=colour,
+        places, heights, xerr=ends(rows, "identity_top1"), yerr=ends(rows, "emotion_uar"), color=colour,
         marker=marker, linestyle=style, markersize=5, linewidth=1.4, elinewidth=0.7,
         label=rows["transformation"].iloc[0],
     )  # fmt: skip
@@ -79,13 +79,6 @@ def _draw_line(axes: Axes, rows: pd.DataFrame, colour: str, marker: str, style: 
         axes.annotate(
             significant(strength), (place, height), (3, 4), textcoords="offset points", fontsize=7, color=colour
         )
-
-
-def _ends(rows: pd.DataFrame, measure: str) -> np.ndarray:
-    """From each mean down to the lowest seed and up to the highest."""
-    middle, low, high = rows[[measure, f"{measure}_low", f"{measure}_high"]].to_numpy(np.float64).T
-    # A mean of equal numbers may differ from them in its last digit.
-    return np.maximum([middle - low, high - middle], 0)
 
 
 def _chance_lines(axes: Axes, rows: pd.DataFrame) -> None:
@@ -128,7 +121,7 @@ def _draw_judges(axes: Axes, rows: pd.DataFrame, weights: list[float]) -> None:
     places = [weights.index(strength) for strength in rows["strength"]]
     for measure, chance, label, colour, marker, style in _JUDGES:
         axes.errorbar(
-            places, rows[measure].to_numpy(), yerr=_ends(rows, measure), color=colour, marker=marker, linestyle=style,
+            places, rows[measure].to_numpy(), yerr=ends(rows, measure), color=colour, marker=marker, linestyle=style,
             markersize=5, linewidth=1.4, capsize=2, label=label,
         )  # fmt: skip
         axes.axhline(rows[chance].mean(), color=colour, linestyle=":", linewidth=1)
@@ -156,5 +149,5 @@ def _judged(rows: pd.DataFrame) -> str:
 
 
 def _both(figure: Figure, name: str, title: str, description: str, text: FacesText) -> Drawing:
-    svg = to_svg(figure, name, f"{title}\n{text.name.removeprefix(SYNTHETIC).strip()}", description, text.synthetic)
+    svg = to_svg(figure, name, f"{title}\n{text.plain_name}", description, text.synthetic)
     return svg, to_png(figure)

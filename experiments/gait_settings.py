@@ -1,0 +1,135 @@
+"""Settings of the gait experiments: which walks, how people are divided, what is trained, what is compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any
+
+from data_prep.mocap import GaitOptions
+from data_prep.synthetic_walkers import SyntheticWalkersConfig
+from tff_affect.config_checks import above_zero
+from tff_affect.config_file import named_settings
+from tff_affect.errors import InputError
+from tff_affect.gait.config import LOSSES, GaitConfig
+from tff_affect.gait.federated_config import FederatedGaitConfig
+from tff_affect.gait_set import GaitSet
+from tff_affect.streams import stream
+
+SETTINGS = "gait_disentanglement.yaml"
+_LEAST_PEOPLE = 3
+
+
+@dataclass(frozen=True)
+class DrawnWalkersConfig:
+    """Walkers that are drawn where no folder is named; they are SYNTHETIC.
+
+    Attributes:
+        people: How many.
+        takes: Recordings of each person and emotion.
+        cycles: Gait cycles of each recording, about.
+        seed: Of everything random.
+    """
+
+    people: int = 48
+    takes: int = 3
+    cycles: int = 4
+    seed: int = 11
+
+
+@dataclass(frozen=True)
+class GaitStudyConfig:
+    """What a study compares.
+
+    Attributes:
+        strangers: Share of people on whom nothing is trained, by whom identity, drawing and swaps are judged.
+        seeds: Of division, training and attacks.
+        leave_one_out: Whether emotion is read in each of the other people by networks and learners that never saw them.
+        shallow: Whether shallow learners are among those.
+        federated: Whether networks are trained where gaits stay with their people, too.
+        ablations: Losses that are left out by turns, ``noise`` for that of emotion codes, ``game`` for all losses but
+            that of emotions.
+        reversal: Weight of gradient reversal in the network that it is compared with.
+    """
+
+    strangers: float = 0.5
+    seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
+    leave_one_out: bool = True
+    shallow: bool = True
+    federated: bool = False
+    ablations: list[str] = field(default_factory=lambda: [*LOSSES, "noise", "game"])
+    reversal: float = 0.3
+
+    def __post_init__(self) -> None:
+        if not 0 < self.strangers < 1:
+            raise InputError(f"study.strangers: expected a share between 0 and 1, found {self.strangers:g}")
+        if not self.seeds or min(self.seeds) < 0 or len(set(self.seeds)) < len(self.seeds):
+            raise InputError(f"study.seeds: expected different seeds of at least 0, found {list(self.seeds)}")
+        above_zero("study.reversal", self.reversal)
+        known = (*LOSSES, "noise", "game")
+        for name in self.ablations:
+            if name not in known:
+                raise InputError(f"study.ablations: expected some of {', '.join(known)}, found {name!r}")
+        if len(set(self.ablations)) < len(self.ablations):
+            raise InputError(f"study.ablations: expected none twice, found {', '.join(self.ablations)}")
+
+
+@dataclass(frozen=True)
+class GaitExperiment:
+    """All settings of training on gaits, and of a study.
+
+    Attributes:
+        walks: How a folder of walks is read; samples and normalisation are those of drawn walkers too.
+        drawn: What is drawn where there is no folder.
+        gait: What is trained.
+        federated: Rounds where gaits stay with their people.
+        study: What a study compares.
+    """
+
+    walks: GaitOptions = field(default_factory=lambda: GaitOptions(samples=32))
+    drawn: DrawnWalkersConfig = field(default_factory=DrawnWalkersConfig)
+    gait: GaitConfig = field(default_factory=GaitConfig)
+    federated: FederatedGaitConfig = field(default_factory=FederatedGaitConfig)
+    study: GaitStudyConfig = field(default_factory=GaitStudyConfig)
+
+
+def gait_experiment(overrides: Sequence[str] = ()) -> GaitExperiment:
+    """The settings that come with the experiments.
+
+    Args:
+        overrides: Dotted settings such as ``gait.steps=500``; they win over the file.
+
+    Raises:
+        InputError: For a setting that is unknown, of the wrong type or out of range.
+    """
+    from omegaconf import OmegaConf
+
+    content = (resources.files("experiments") / "configs" / SETTINGS).read_text(encoding="utf-8")
+    with named_settings(all_of_them="the settings are"):
+        config = OmegaConf.merge(
+            OmegaConf.structured(GaitExperiment), OmegaConf.create(content), OmegaConf.from_dotlist(list(overrides))
+        )
+        found: Any = OmegaConf.to_object(config)
+    return found
+
+
+def walkers(drawn: DrawnWalkersConfig) -> SyntheticWalkersConfig:
+    """The walkers that settings describe."""
+    return SyntheticWalkersConfig(drawn.people, drawn.takes, drawn.cycles, drawn.seed)
+
+
+def divide(gaits: GaitSet, config: GaitStudyConfig, seed: int) -> tuple[GaitSet, GaitSet]:
+    """Divides people at random into those of the study and strangers, by whom nothing is trained.
+
+    Raises:
+        InputError: If there are too few for three of each.
+    """
+    order = stream(seed, "strangers").permutation(gaits.people)
+    count = round(config.strangers * len(order))
+    if min(count, len(order) - count) < _LEAST_PEOPLE:
+        raise InputError(
+            f"gait: expected {_LEAST_PEOPLE} people or more in the study and as many strangers, found "
+            f"{len(order) - count} and {count}; give more people or another share (study.strangers)"
+        )
+    return gaits.of(order[count:]), gaits.of(order[:count])
