@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sample_gait_classifier import SAMPLES, TREE, WALKERS, trained, untrained
 from scipy.stats import spearmanr
 
 from data_prep.skeleton import JOINTS
 from data_prep.synthetic_walkers import expressiveness
 from data_prep.walk_file import CycleOptions
-from tests.sample_gait_classifier import SAMPLES, TREE, WALKERS, trained, untrained
 from tff_affect.errors import InputError
 from tff_affect.gait.config import GaitConfig
 from tff_affect.gait.disentangler import Disentangler
