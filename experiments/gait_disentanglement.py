@@ -29,6 +29,7 @@ from experiments.gait_jobs import (
     SHALLOW,
     STRANGERS,
     Part,
+    left_out,
     parts_of,
     read_loso,
     read_part,
@@ -226,7 +227,7 @@ def _frames(out: Path, gaits: GaitSet, config: GaitExperiment) -> tuple[pd.DataF
         codes = read_part(place, Part(STRANGERS, FULL, seed))
         for shown in ("emotion", "biometric"):
             identity.append({"seen": f"{shown} code", "seed": seed, **codes[f"{shown}_code"]})
-        for name in (FULL, *config.study.ablations):
+        for name in (FULL, *left_out(config.study, seed)):
             judged.append({"left_out": name, "seed": seed, **_flat(read_part(place, Part(STRANGERS, name, seed)))})
         if config.study.federated:
             shared = read_part(place, Part(FEDERATED, FULL, seed))

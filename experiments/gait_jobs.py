@@ -64,13 +64,18 @@ def parts_of(study: GaitStudyConfig, people: int) -> list[Part]:
     found = []
     for seed in study.seeds:
         found += [Part(STRANGERS, FULL, seed), *(Part(REFERENCE, shown, seed) for shown in (RAW, FEATURES))]
-        found += [Part(STRANGERS, name, seed) for name in study.ablations]
+        found += [Part(STRANGERS, name, seed) for name in left_out(study, seed)]
         found += [Part(FEDERATED, FULL, seed)] if study.federated else []
         if study.leave_one_out and study.shallow:
             found += [Part(SHALLOW, shown, seed) for shown in (RAW, FEATURES)]
         if study.leave_one_out:
             found += [Part(LOSO, network, seed, person) for network in NETWORKS for person in range(people)]
     return found
+
+
+def left_out(study: GaitStudyConfig, seed: int) -> list[str]:
+    """What is left out by turns with a seed."""
+    return study.ablations if seed in study.ablation_seeds else []
 
 
 def without(name: str, config: GaitConfig) -> GaitConfig:

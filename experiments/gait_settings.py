@@ -50,6 +50,7 @@ class GaitStudyConfig:
         federated: Whether networks are trained where gaits stay with their people, too.
         ablations: Losses that are left out by turns, ``noise`` for that of emotion codes, ``game`` for all losses but
             that of emotions.
+        ablation_seeds: Of the seeds, those with which losses are left out.
         reversal: Weight of gradient reversal in the network that it is compared with.
     """
 
@@ -59,6 +60,7 @@ class GaitStudyConfig:
     shallow: bool = True
     federated: bool = False
     ablations: list[str] = field(default_factory=lambda: [*LOSSES, "noise", "game"])
+    ablation_seeds: list[int] = field(default_factory=lambda: [0])
     reversal: float = 0.3
 
     def __post_init__(self) -> None:
