@@ -18,6 +18,7 @@ from tff_affect.errors import DivergedError, InputError
 from tff_affect.gait import federated
 from tff_affect.gait.bone_tree import bones_of
 from tff_affect.gait.config import GaitConfig
+from tff_affect.gait.drawing_error import error_weights
 from tff_affect.gait.federated import FederatedGait, train_federated
 from tff_affect.gait.federated_client import MEASURES, Networks, own_batches
 from tff_affect.gait.federated_config import FederatedGaitConfig
@@ -25,7 +26,6 @@ from tff_affect.gait.federated_scale import federated_scale
 from tff_affect.gait.layers import adapt
 from tff_affect.gait.mirrored import mirrored, mirrored_joints
 from tff_affect.gait.networks import build_biometric_encoder, build_decoder, build_emotion_encoder, build_head
-from tff_affect.gait.training import _Spread
 from tff_affect.learning.runtime import local_runtime
 from tff_affect.streams import keras_seed, stream
 
@@ -174,7 +174,8 @@ def test_sums_of_clients_give_what_all_cycles_in_one_place_do() -> None:
         adapt(made[name], uneven.series)
     for one, other in zip(found, of_client.known, strict=True):
         np.testing.assert_allclose(one, other.numpy(), rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(scale.error_weights, _Spread.of(uneven.series).weights, rtol=1e-4)
+    variance = (uneven.series.astype(np.float64) - uneven.series.mean(axis=0)).var(axis=(0, 1))
+    np.testing.assert_allclose(scale.error_weights, error_weights(variance), rtol=1e-4)
 
 
 def test_training_lowers_losses_and_private_encoders_are_fitted(trained: Watched) -> None:
@@ -183,7 +184,8 @@ def test_training_lowers_losses_and_private_encoders_are_fitted(trained: Watched
     first, last = found.history[0], found.history[-1]
     assert last["loss"] < 0.8 * first["loss"]
     assert last["emotion_loss"] < first["emotion_loss"]
-    expected = last["reconstruction"] + last["same_person_swap"] + CONFIG.emotion * last["emotion_loss"]
+    expected = CONFIG.reconstruction * last["reconstruction"] + CONFIG.emotion * last["emotion_loss"]
+    expected += CONFIG.same_person_swap * last["same_person_swap"]
     assert last["loss"] == pytest.approx(expected, rel=1e-4)
     before = [weight.copy() for weight in found.decoder.get_weights()]
     mine = found.personal(UNSEEN)
@@ -205,10 +207,12 @@ def loss_written_out(made: dict[str, tf.keras.Model], batch: dict[str, tf.Tensor
     sure = tf.reduce_sum(tf.one_hot(batch["emotion"], 4) * logits, axis=1)
     loss = CONFIG.emotion * tf.reduce_mean(tf.reduce_logsumexp(logits, axis=1) - sure)
     spread = np.mean((CLIENTS.series - CLIENTS.series.mean(axis=0)) ** 2, axis=(0, 1))
-    for identity in (batch["own"], batch["other_emotion"]):
+    for weight, identity in (
+        (CONFIG.reconstruction, batch["own"]), (CONFIG.same_person_swap, batch["other_emotion"])
+    ):  # fmt: skip
         missed = (made["decoder"]([emotion, made["biometric"](identity)]) - batch["own"]) ** 2
-        loss += tf.reduce_mean(missed[:, :, :-1]) / np.mean(spread[:-1])
-        loss += 0.1 * tf.reduce_mean(missed[:, :, -1]) / spread[-1]
+        loss += weight * tf.reduce_mean(missed[:, :, :-1]) / np.mean(spread[:-1])
+        loss += weight * 0.1 * tf.reduce_mean(missed[:, :, -1]) / spread[-1]
     return loss
 
 

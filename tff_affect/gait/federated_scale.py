@@ -10,11 +10,10 @@ import tensorflow as tf
 import tensorflow_federated as tff
 
 from tff_affect.gait.bone_tree import BoneTree
+from tff_affect.gait.drawing_error import error_weights
 from tff_affect.gait.federated_client import Networks
 from tff_affect.gait.layers import LEAST_DEVIATION, Directions
 from tff_affect.gait_set import GaitSet
-
-_DURATION = 0.1
 
 
 class Moments(NamedTuple):
@@ -62,16 +61,8 @@ class Scale(NamedTuple):
 
     @property
     def error_weights(self) -> np.ndarray:
-        """``[joint x 3 + 1]`` float32, by which squared errors of series are multiplied.
-
-        Their mean is then in parts of what drawing the mean gait would cost, and the duration counts a tenth, as in
-        training in one place.
-        """
-        squares = self.series.variance
-        channels = len(squares)
-        weights = np.full(channels, channels / (channels - 1) / squares[:-1].mean())
-        weights[-1] = _DURATION * channels / max(squares[-1], LEAST_DEVIATION**2)
-        return weights.astype(np.float32)
+        """``[joint x 3 + 1]`` float32 as of `tff_affect.gait.drawing_error.error_weights`."""
+        return error_weights(self.series.variance)
 
 
 def federated_scale(gaits: GaitSet, tree: BoneTree) -> Scale:

@@ -13,7 +13,7 @@ def mirrored_joints(joints: tuple[str, ...]) -> list[int]:
     """Of each joint the number of that which stands for it in a mirror: ``LKnee`` for ``RKnee``, ``Head`` for itself.
 
     Raises:
-        InputError: If there is a joint of one side alone.
+        InputError: If there is a joint of one side alone, or none of a side.
     """
     order = []
     for joint in joints:
@@ -22,6 +22,8 @@ def mirrored_joints(joints: tuple[str, ...]) -> list[int]:
         if other not in joints:
             raise InputError(f"gait.mirrored: expected the joint {other} beside {joint}, found none; set it to false")
         order.append(joints.index(other))
+    if order == list(range(len(joints))):
+        raise InputError(f"gait.mirrored: expected joints such as LKnee and RKnee, found {', '.join(joints)}")
     return order
 
 

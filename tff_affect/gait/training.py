@@ -26,7 +26,8 @@ from tff_affect.errors import DivergedError, InputError
 from tff_affect.gait.bone_tree import bones_of
 from tff_affect.gait.config import GaitConfig
 from tff_affect.gait.disentangler import Disentangler
-from tff_affect.gait.layers import LEAST_DEVIATION, adapt
+from tff_affect.gait.drawing_error import error_weights
+from tff_affect.gait.layers import adapt
 from tff_affect.gait.mirrored import mirror_some, mirrored_joints
 from tff_affect.gait.networks import (
     build_adversary,
@@ -43,7 +44,6 @@ from tff_affect.streams import keras_seed, stream
 
 _CHECKS = 20
 _CHECK_SEED = 0
-_DURATION = 0.1
 _STEEPEST = 1.0
 _CROSS_ENTROPY = cross_entropy()
 _EMOTION, _BIOMETRIC = 0, 1
@@ -119,12 +119,14 @@ class _Game:
     def __init__(self, gaits: GaitSet, config: GaitConfig, seed: int) -> None:
         self._config, self._gaits = config, gaits
         self._tree = bones_of(gaits)
-        self._labels = gaits.emotion(gaits.classes), gaits.person
-        self._partners = Partners(gaits.person, self._labels[_EMOTION])
+        self._emotion = gaits.emotion(gaits.classes)
+        self._partners = Partners(gaits.person, self._emotion)
         self._check_partners()
         self._series, samples = gaits.series, gaits.motions.shape[1]
         self._mirror = mirrored_joints(gaits.joints) if config.mirrored else None
-        self._spread = _Spread.of(self._series)
+        self._mean = self._series.mean(axis=0, dtype=np.float64).astype(np.float32)
+        variance = np.mean((self._series - self._mean) ** 2, axis=(0, 1), dtype=np.float64)
+        self._error_weights = error_weights(variance)
         tf.keras.utils.set_random_seed(keras_seed(seed, "first weights"))
         sizes, names = (config.emotion_code, config.biometric_code), ("emotion", "biometric")
         counts = len(gaits.classes), (1 + config.mirrored) * len(gaits.people)
@@ -195,13 +197,15 @@ class _Game:
             DivergedError: If a loss is no longer finite.
         """
         codes = networks.emotion_codes(development, _CHECK_SEED), networks.biometric_codes(development)
-        missed = networks.draw(*codes) - development.series
+        missed, moved = (
+            np.mean((development.series - drawn)[:, :, :-1] ** 2) for drawn in (networks.draw(*codes), self._mean)
+        )
         wanted = development.emotion(self._gaits.classes)
         logits = self.heads[_EMOTION](codes[_EMOTION]).numpy()
         found = {
             "step": step + 1.0,
             "leak_share": self._config.leak_share(step),
-            "reconstruction": self._spread.part(missed[:, :, :-1], development.series[:, :, :-1]),
+            "reconstruction": float(missed / moved),
             "emotion_loss": float(_CROSS_ENTROPY(wanted, logits)),
             "emotion_accuracy": float((logits.argmax(axis=1) == wanted).mean()),
         }
@@ -236,7 +240,7 @@ class _Game:
             drawn = self._partners.draw(self._config.batch, rng)
             rows = np.concatenate(drawn[:3])
             series, person = self._seen(rows, rng)
-            labels = tf.constant(self._labels[_EMOTION][rows]), tf.constant(person)
+            labels = tf.constant(self._emotion[rows]), tf.constant(person)
             yield tf.constant(series), labels, tf.constant(drawn.paired, tf.float32)
 
     def _seen(self, rows: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -301,31 +305,5 @@ class _Game:
 
     def _missed(self, codes: tuple[tf.Tensor, ...], wanted: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
         """Error of what is drawn from codes as a part of the mean gait's, mean over the cycles that count."""
-        errors = tf.reduce_mean(tf.square(self.decoder(codes) - wanted) * self._spread.weights, axis=(1, 2))
+        errors = tf.reduce_mean(tf.square(self.decoder(codes) - wanted) * self._error_weights, axis=(1, 2))
         return tf.math.divide_no_nan(tf.reduce_sum(counts * errors), tf.reduce_sum(counts))
-
-
-@dataclass(frozen=True, eq=False)
-class _Spread:
-    """What drawing the training people's mean gait would cost.
-
-    Attributes:
-        mean: ``[time, joint x 3 + 1]`` their mean gait.
-        weights: ``[joint x 3 + 1]`` by which squared errors are multiplied, so that their mean is in parts of it.
-    """
-
-    mean: np.ndarray
-    weights: np.ndarray
-
-    @classmethod
-    def of(cls, series: np.ndarray) -> _Spread:
-        mean = series.mean(axis=0, dtype=np.float64).astype(np.float32)
-        squares = np.mean((series - mean) ** 2, axis=(0, 1), dtype=np.float64)
-        channels = len(squares)
-        weights = np.full(channels, channels / (channels - 1) / squares[:-1].mean())
-        weights[-1] = _DURATION * channels / max(squares[-1], LEAST_DEVIATION**2)
-        return cls(mean, weights.astype(np.float32))
-
-    def part(self, missed: np.ndarray, places: np.ndarray) -> float:
-        """Squared errors of places as a part of what the mean gait's are."""
-        return float(np.mean(missed**2) / np.mean((places - self.mean[:, :-1]) ** 2))
