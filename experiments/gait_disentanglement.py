@@ -35,11 +35,16 @@ from experiments.gait_jobs import (
     read_part,
     run_parts,
 )
-from experiments.gait_settings import GaitExperiment, divide, walkers
+from experiments.gait_settings import GaitExperiment, divide, preparation, walkers
 from experiments.study_folder import PARTS, check_study, fingerprint, make_parts, start
 from tff_affect.atomic import replace_text
 from tff_affect.cohort import new_folder
-from tff_affect.emotion_scores import score_emotions
+from tff_affect.emotion_scores import check_emotions, score_emotions
+from tff_affect.errors import InputError
+from tff_affect.gait.bone_tree import bones_of
+from tff_affect.gait.evaluation import Judgement
+from tff_affect.gait.identity import exposed_gaits
+from tff_affect.gait.shallow import raw_joints
 from tff_affect.gait_set import GaitSet
 from tff_affect.plain_json import plain
 from tff_affect.progress import Progress, counted
@@ -52,6 +57,12 @@ from tff_affect.report.tradeoff_plot import write_drawing
 from tff_affect.run_folder import locked, write_json
 
 HISTORY, WALKS = "training.csv", "walks.json"
+_DRAWING = (
+    "reconstruction_cm", "swap_emotion", "drawn_emotion", "swap_identity", "drawn_identity", "biometric_code_top1",
+    "biometric_code_together", "biometric_emotion",
+)  # fmt: skip
+_UNTRAINED: Mapping[str, tuple[str, ...]] = {"emotion": ("accuracy", "uar"), "game": _DRAWING}
+"""What is left out -> figures of networks that then were not trained, which say nothing."""
 _CAPTIONS = {
     HEAT_MAP: "Which joints, at which phases, speak for each emotion: Guided Grad-CAM, mean over strangers' cycles",
     FIGURES: "The same over the whole cycle, by joint",
@@ -135,9 +146,9 @@ def train_gait(out: Path, folder: Path | None, config: GaitExperiment, seed: int
             "emotion_chance": scores.chance, "reconstruction": networks.history[-1]["reconstruction"],
         }  # fmt: skip
         record = plain(facts)
-        history = pd.DataFrame(networks.history)
+        history = pd.DataFrame(networks.history).assign(synthetic=source.gaits.synthetic)
         replace_text(place / HISTORY, history.to_csv(index=False, lineterminator="\n"))
-        save_disentangler(place, networks, asdict(config.walks), record)
+        save_disentangler(place, networks, preparation(config.walks), record)
     return TrainedOutcome(record, source.report)
 
 
@@ -180,21 +191,40 @@ def study_gaits(
     """
     check_study(out, "gaits")
     source = read_source(folder, config, progress)
-    gaits, seeds = source.gaits, config.study.seeds
-    counts = {len(divide(gaits, config.study, seed)[0].people) for seed in seeds}
+    gaits = source.gaits
+    people = _check(gaits, config)
     place = make_parts(out)
     with locked(out):
-        shared = asdict(config)
+        shared = asdict(config) | {"walks": preparation(config.walks)}
         del shared["study"]
         facts = {
-            "walks": gaits.name, "motions": fingerprint(gaits.series, gaits), "strangers": config.study.strangers,
-            "reversal": config.study.reversal, "settings": shared,
+            "walks": gaits.name, "motions": fingerprint(gaits.series, gaits, gaits.take.tolist()),
+            "strangers": config.study.strangers, "reversal": config.study.reversal, "settings": shared,
         }  # fmt: skip
         told = {name: name for name in facts}
         start(out, facts, told, "more seeds and ablations")
-        parts = parts_of(config.study, counts.pop())
+        parts = parts_of(config.study, people)
         run_parts(place, parts, gaits, config, processes, progress)
         return _write(out, source, config, pictures or gaits.synthetic, progress)
+
+
+def _check(gaits: GaitSet, config: GaitExperiment) -> int:
+    """What cannot be studied is said before anything is trained.
+
+    Returns:
+        How many people are left out by turns.
+    """
+    bones_of(gaits)
+    for seed in config.study.seeds:
+        study, strangers = divide(gaits, config.study, seed)
+        check_emotions(strangers, study.classes)
+        for person in study.people if config.study.leave_one_out else ():
+            check_emotions(study.of([person]), study.part(np.array(study.subjects) != person).classes)
+        if len(exposed_gaits(strangers, raw_joints(strangers), seed).people) < 2:
+            raise InputError(
+                "gait: expected two strangers or more with two recordings each, by whom codes are attacked"
+            )
+    return len(study.people)
 
 
 def _write(out: Path, source: Source, config: GaitExperiment, pictures: bool, progress: Progress) -> StudyOutcome:
@@ -228,19 +258,12 @@ def _frames(out: Path, gaits: GaitSet, config: GaitExperiment) -> tuple[pd.DataF
         for shown in ("emotion", "biometric"):
             identity.append({"seen": f"{shown} code", "seed": seed, **codes[f"{shown}_code"]})
         for name in (FULL, *left_out(config.study, seed)):
-            judged.append({"left_out": name, "seed": seed, **_flat(read_part(place, Part(STRANGERS, name, seed)))})
+            row = Judgement.from_json(read_part(place, Part(STRANGERS, name, seed))).row()
+            judged.append({"left_out": name, "seed": seed, **row, **dict.fromkeys(_UNTRAINED.get(name, ()), None)})
         if config.study.federated:
             shared = read_part(place, Part(FEDERATED, FULL, seed))
             identity.append({"seen": "federated emotion code", "seed": seed, **shared["emotion_code"]})
     return pd.DataFrame(emotion), pd.DataFrame(identity), pd.DataFrame(judged)
-
-
-def _flat(content: Mapping[str, Any]) -> dict[str, Any]:
-    """One row: what is told of a code stands beside the rest."""
-    flat: dict[str, Any] = {}
-    for name, value in content.items():
-        flat |= {f"{name}_{key}": each for key, each in value.items()} if isinstance(value, dict) else {name: value}
-    return flat
 
 
 def _left_out(place: Path, study: GaitSet, config: GaitExperiment, seed: int) -> list[dict[str, Any]]:
@@ -262,5 +285,5 @@ def _emotion_row(method: str, shallow: bool, seed: int, cycles: int, scores: Map
     return {
         "method": method, "shallow": shallow, "seed": seed, "accuracy": scores["accuracy"], "uar": scores["uar"],
         "accuracy_low": low, "accuracy_high": high, "people": scores["people"], "cycles": cycles,
-        "chance": 1 / len(scores["recall"]),
+        "chance": max(map(sum, scores["confusion"])) / cycles,
     }  # fmt: skip

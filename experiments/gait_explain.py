@@ -63,10 +63,12 @@ def explain_study(
         planted = _planted(config) if drawn else {}
         rows.append({"seed": seed, **dict.fromkeys(_PLANTED, float("nan")), **found.row(planted)})
         if seed == config.study.seeds[0]:
-            drawings[HEAT_MAP] = heat_map(found.maps, "What speaks for each emotion", gaits.synthetic)
-            if pictures:
+            if any(found.maps.cycles):
+                drawings[HEAT_MAP] = heat_map(found.maps, "What speaks for each emotion", gaits.synthetic)
+            if any(found.maps.cycles) and pictures:
                 title = "Joints that speak for each emotion"
                 drawings[FIGURES] = importance_figures(found.maps, strangers, title)
+            if pictures:
                 drawings[SWAP] = _swap_strip(trained, strangers, seed)
     return pd.DataFrame(rows), drawings
 
@@ -83,14 +85,12 @@ def _planted(config: GaitExperiment) -> dict[str, np.ndarray]:
 
 def _swap_strip(networks: Disentangler, gaits: GaitSet, seed: int) -> Drawing:
     """One stranger as they walk, as they are drawn, and with the emotion of another."""
-    subjects, emotions = np.array(gaits.subjects), np.array(gaits.emotions)
-    of_one, of_other = gaits.classes[0], gaits.classes[-1]
-    one, other = (
-        gaits.part(np.flatnonzero((subjects == who) & (emotions == emotion))[:1])
-        for who, emotion in zip(gaits.people[:2], (of_one, of_other), strict=True)
-    )
-    if not len(one) or not len(other):
-        raise InputError(f"gait: expected {of_one} of {gaits.people[0]} and {of_other} of {gaits.people[1]} to draw")
+    emotion = gaits.emotion(gaits.classes)
+    # Of other people, who are there in every study, the emotion that is the last in the alphabet.
+    others = np.flatnonzero((gaits.person != gaits.person[0]) & (emotion != emotion[0]))
+    chosen = others[np.argmax(emotion[others])]
+    one, other = gaits.part(np.array([0])), gaits.part(np.array([chosen]))
+    of_one, of_other = one.emotions[0], other.emotions[0]
     rows = {
         f"one person, {of_one}": one.motions[0],
         "the same, drawn from both codes": networks.reconstruct(one, seed).motions[0],
@@ -162,10 +162,10 @@ def explain_walks(
         named = tuple(networks.classes[number] for number in read.argmax(axis=1))
         shown = replace(gaits, emotions=named, synthetic=synthetic)
         maps = heat_maps(guided_grad_cam(classifier_of(networks), shown, shown.emotion(networks.classes)), shown)
-        table = _table(gaits, read, networks.classes, named)
+        table = _table(gaits, read, networks.classes, named).assign(synthetic=synthetic)
         _write_csv(place / EMOTIONS, table)
         importance = pd.DataFrame(maps.emotion_joint_importance.T, index=maps.joints, columns=maps.emotions)
-        _write_csv(place / IMPORTANCE, importance.rename_axis("joint").reset_index())
+        _write_csv(place / IMPORTANCE, importance.rename_axis("joint").reset_index().assign(synthetic=synthetic))
         write_drawing(place, HEAT_MAP, heat_map(maps, "What speaks for the emotion that is read", synthetic))
         if pictures:
             write_drawing(place, FIGURES, importance_figures(maps, shown, "Joints that speak for what is read"))
@@ -190,7 +190,7 @@ def _codes(table: pd.DataFrame, emotion: np.ndarray, biometric: np.ndarray) -> p
     columns = {
         f"{name}_{number}": values[:, number] for name, values in named.items() for number in range(values.shape[1])
     }
-    return pd.concat([table[["recording", "start", "end"]], pd.DataFrame(columns)], axis=1)
+    return pd.concat([table[["recording", "start", "end", "synthetic"]], pd.DataFrame(columns)], axis=1)
 
 
 def _write_csv(file: Path, table: pd.DataFrame) -> None:

@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from experiments.gait_settings import GaitExperiment, GaitStudyConfig, divide
+from experiments.gait_settings import GaitExperiment, GaitStudyConfig, divide, preparation
 from experiments.side_by_side import carry_out
 from tff_affect.gait.config import LOSSES, GaitConfig
+from tff_affect.gait.saved import DESCRIPTION
 from tff_affect.gait_set import GaitSet
 from tff_affect.plain_json import plain
 from tff_affect.progress import Progress
@@ -28,6 +29,7 @@ FULL = "all losses"
 DISENTANGLED, PLAIN, REVERSED = "emotion code", "plain 1-D CNN", "CNN with gradient reversal"
 NETWORKS = (DISENTANGLED, PLAIN, REVERSED)
 RAW, FEATURES = "raw joints", "gait features"
+_KEPT = (STRANGERS, FULL)
 _COSTS = {SHALLOW: 20.0, FEDERATED: 8.0, REFERENCE: 4.0, STRANGERS: 3.0, LOSO: 1.0}
 
 
@@ -75,7 +77,7 @@ def parts_of(study: GaitStudyConfig, people: int) -> list[Part]:
 
 def left_out(study: GaitStudyConfig, seed: int) -> list[str]:
     """What is left out by turns with a seed."""
-    return study.ablations if seed in study.ablation_seeds else []
+    return study.ablations if seed in study.seeds[: study.ablation_seeds] else []
 
 
 def without(name: str, config: GaitConfig) -> GaitConfig:
@@ -145,10 +147,10 @@ def _judged(folder: Path, part: Part, study: GaitSet, strangers: GaitSet, config
 
     networks = train(study, strangers, without(part.method, config.gait), part.seed)
     found = asdict(judge(networks, study, strangers, part.seed))
-    if part.method == FULL:
+    if (part.kind, part.method) == _KEPT:
         place = folder / part.name
         place.mkdir(exist_ok=True)
-        save_disentangler(place, networks, asdict(config.walks), {"synthetic": study.synthetic})
+        save_disentangler(place, networks, preparation(config.walks), {"synthetic": study.synthetic})
     return found
 
 
@@ -178,9 +180,15 @@ def run_parts(
         InputError: For settings that do not fit the gaits.
         RunError: If a process died, as for want of memory; finished parts stay.
     """
-    waiting = [part for part in parts if not (folder / f"{part.name}.json").is_file()]
+    waiting = [part for part in parts if not _is_done(folder, part)]
     with progress.task("parts", len(waiting)) as task:
         carry_out(waiting, _do, (folder, gaits, config), processes, task)
+
+
+def _is_done(folder: Path, part: Part) -> bool:
+    """Whether all is there that it leaves; of a study's networks more is asked than their figures."""
+    files = [f"{part.name}.json", *([f"{part.name}/{DESCRIPTION}"] if (part.kind, part.method) == _KEPT else [])]
+    return all((folder / file).is_file() for file in files)
 
 
 def _do(given: tuple[Path, GaitSet, GaitExperiment], part: Part) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
-from typing import Any
+from typing import Any, cast
 
 from data_prep.mocap import GaitOptions
 from data_prep.synthetic_walkers import SyntheticWalkersConfig
-from tff_affect.config_checks import above_zero
+from tff_affect.config_checks import above_zero, at_least
 from tff_affect.config_file import named_settings
 from tff_affect.errors import InputError
-from tff_affect.gait.config import LOSSES, GaitConfig
+from tff_affect.gait.config import FACTOR, LOSSES, GaitConfig
 from tff_affect.gait.federated_config import FederatedGaitConfig
 from tff_affect.gait_set import GaitSet
 from tff_affect.streams import stream
@@ -50,7 +50,7 @@ class GaitStudyConfig:
         federated: Whether networks are trained where gaits stay with their people, too.
         ablations: Losses that are left out by turns, ``noise`` for that of emotion codes, ``game`` for all losses but
             that of emotions.
-        ablation_seeds: Of the seeds, those with which losses are left out.
+        ablation_seeds: With how many of the seeds, the first ones, losses are left out.
         reversal: Weight of gradient reversal in the network that it is compared with.
     """
 
@@ -60,7 +60,7 @@ class GaitStudyConfig:
     shallow: bool = True
     federated: bool = False
     ablations: list[str] = field(default_factory=lambda: [*LOSSES, "noise", "game"])
-    ablation_seeds: list[int] = field(default_factory=lambda: [0])
+    ablation_seeds: int = 1
     reversal: float = 0.3
 
     def __post_init__(self) -> None:
@@ -69,6 +69,7 @@ class GaitStudyConfig:
         if not self.seeds or min(self.seeds) < 0 or len(set(self.seeds)) < len(self.seeds):
             raise InputError(f"study.seeds: expected different seeds of at least 0, found {list(self.seeds)}")
         above_zero("study.reversal", self.reversal)
+        at_least("study.ablation_seeds", self.ablation_seeds, 0)
         known = (*LOSSES, "noise", "game")
         for name in self.ablations:
             if name not in known:
@@ -95,12 +96,21 @@ class GaitExperiment:
     federated: FederatedGaitConfig = field(default_factory=FederatedGaitConfig)
     study: GaitStudyConfig = field(default_factory=GaitStudyConfig)
 
+    def __post_init__(self) -> None:
+        if self.walks.samples % FACTOR:
+            raise InputError(f"walks.samples: expected a multiple of {FACTOR}, found {self.walks.samples}")
+        if not self.walks.root:
+            raise InputError("walks.root: expected true: only around the pelvis does a cycle end where it begins")
+        if self.gait.mirrored and not self.walks.heading:
+            raise InputError("gait.mirrored: expected cycles of one heading; set walks.heading=true or it to false")
 
-def gait_experiment(overrides: Sequence[str] = ()) -> GaitExperiment:
+
+def gait_experiment(overrides: Sequence[str] = (), walks: Mapping[str, Any] | None = None) -> GaitExperiment:
     """The settings that come with the experiments.
 
     Args:
         overrides: Dotted settings such as ``gait.steps=500``; they win over the file.
+        walks: Settings of how walks are read, as they are, such as paths; they win over all.
 
     Raises:
         InputError: For a setting that is unknown, of the wrong type or out of range.
@@ -112,8 +122,13 @@ def gait_experiment(overrides: Sequence[str] = ()) -> GaitExperiment:
         config = OmegaConf.merge(
             OmegaConf.structured(GaitExperiment), OmegaConf.create(content), OmegaConf.from_dotlist(list(overrides))
         )
-        found: Any = OmegaConf.to_object(config)
-    return found
+        found: GaitExperiment = cast(GaitExperiment, OmegaConf.to_object(config))
+    return replace(found, walks=replace(found.walks, **(walks or {})))
+
+
+def preparation(walks: GaitOptions) -> dict[str, Any]:
+    """How walks become cycles, without where they or a map of their joints lie."""
+    return asdict(walks) | {"layout": None, "joint_map": None}
 
 
 def walkers(drawn: DrawnWalkersConfig) -> SyntheticWalkersConfig:

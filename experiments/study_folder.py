@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,10 @@ from tff_affect.run_folder import STUDY, read_json, write_json
 PARTS = "parts"
 
 
-def fingerprint(samples: np.ndarray, labels: LabelledSet) -> str:
-    """Of samples, people and emotions, whatever files are called."""
+def fingerprint(samples: np.ndarray, labels: LabelledSet, groups: Sequence[int] = ()) -> str:
+    """Of samples, people, emotions and numbers of groups that belong together, whatever files are called."""
     digest = hashlib.sha256(np.ascontiguousarray(samples).tobytes())
-    digest.update(repr((samples.shape, labels.subjects, labels.emotions)).encode())
+    digest.update(repr((samples.shape, labels.subjects, labels.emotions, *groups)).encode())
     return digest.hexdigest()
 
 

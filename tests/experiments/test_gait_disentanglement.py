@@ -119,7 +119,7 @@ def test_nobody_is_read_by_networks_that_learned_from_them(tmp_path: Path, monke
 
 
 def test_parts_are_all_there_once_and_ablations_leave_one_thing_out() -> None:
-    study = GaitStudyConfig(seeds=[0, 4], ablation_seeds=[4])
+    study = GaitStudyConfig(seeds=[0, 4], ablation_seeds=1)
     parts = parts_of(study, 5)
     assert len({part.name for part in parts}) == len(parts) == 2 * (1 + 2 + 2 + 3 * 5) + 9
     config = GaitConfig()
@@ -146,7 +146,9 @@ def test_strangers_change_with_the_seed_and_are_nobody_of_the_study() -> None:
     [
         ("study.strangers=1", "study.strangers: expected a share"), ("study.seeds=[0,0]", "expected different seeds"),
         ("study.ablations=[nothing]", "found 'nothing'"), ("study.ablations=[game,game]", "expected none twice"),
-        ("gait.nothing=1", "nothing"), ("study.reversal=0", "study.reversal"), ("walks.samples=4", "samples"),
+        ("gait.nothing=1", "nothing"), ("walks.samples=30", "a multiple of 4, found 30"),
+        ("walks.root=false", "walks.root: expected true"), ("walks.heading=false", "cycles of one heading"),
+        ("study.reversal=0", "study.reversal"), ("walks.samples=4", "samples"),
     ],
 )  # fmt: skip
 def test_settings_that_do_not_do_are_refused(setting: str, words: str) -> None:
@@ -174,7 +176,7 @@ def test_a_training_is_written_whole_and_explains_walks_of_others(walks: Path, t
     chances = table.filter(like="p_")
     np.testing.assert_allclose(chances.sum(axis=1), 1, atol=1e-3)
     assert list(table["read"]) == [name.removeprefix("p_") for name in chances.idxmax(axis=1)]
-    assert pd.read_csv(out / "codes.csv").shape == (len(table), 3 + 3 + 5)
+    assert pd.read_csv(out / "codes.csv").shape == (len(table), 4 + 3 + 5)
     importance = pd.read_csv(out / "importance.csv").set_index("joint")
     assert list(importance.index) == list(JOINTS)
     few = tmp_path / "few"

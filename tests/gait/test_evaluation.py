@@ -12,7 +12,8 @@ from data_prep.synthetic_walkers import SyntheticWalkersConfig, draw_walkers
 from data_prep.walk_file import CycleOptions
 from tff_affect.errors import InputError
 from tff_affect.gait.bone_tree import BoneTree, bones_of
-from tff_affect.gait.evaluation import Judgement, _held_out, judge, leak
+from tff_affect.gait.evaluation import Judgement, _draws, _held_out, _taken_for, judge, leak
+from tff_affect.gait.identity import exposed_gaits
 from tff_affect.gait.shallow import raw_joints
 from tff_affect.gait_set import GaitSet
 
@@ -124,3 +125,53 @@ def test_people_of_the_training_are_no_judges() -> None:
     networks: Any = Oracle(GAITS)
     with pytest.raises(InputError, match=f"found {UNSEEN.people[0]} among both"):
         judge(networks, GAITS, UNSEEN, 0)
+
+
+def takes_of(gaits: GaitSet) -> tuple[set[int], set[int]]:
+    """Recordings by which people are known, and those in which they are to be found."""
+    exposed = exposed_gaits(gaits, gaits.take[:, np.newaxis], 0)
+    known, unknown = exposed.known.samples.vectors, exposed.unknown.samples.vectors
+    return set(known[:, 0].astype(int)), set(unknown[:, 0].astype(int))
+
+
+def test_made_gaits_are_judged_in_recordings_by_which_nobody_is_known() -> None:
+    enrolled, _ = takes_of(UNSEEN)
+    strange = UNSEEN.motions.copy()
+    rows = np.isin(UNSEEN.take, sorted(enrolled))
+    strange[rows] = np.roll(strange[rows], 7, axis=0)
+    rng = np.random.default_rng(0)
+    given = tuple(rng.permutation(UNSEEN.emotions))
+    made = replace(UNSEEN, motions=strange, emotions=given)
+    assert takes_of(made)[0] != enrolled
+    assert _taken_for(UNSEEN, made, 0) == 1
+    strange = np.roll(UNSEEN.motions, len(UNSEEN) // 3, axis=0)
+    assert _taken_for(UNSEEN, replace(UNSEEN, motions=strange), 0) < 0.5
+
+
+class Noisy(Oracle):
+    """Codes that name people, under noise that averages out over many draws."""
+
+    def emotion_codes(self, gaits: GaitSet, seed: int) -> np.ndarray:
+        place = np.searchsorted(self.gaits.people, gaits.subjects)
+        noise = np.random.default_rng([seed, len(gaits)]).normal(size=(len(gaits), 8))
+        return np.column_stack([place - 5 + 0.3 * noise[:, 0], noise[:, 1:]])
+
+    def read_codes(self, codes: np.ndarray) -> np.ndarray:
+        return codes[:, :4]
+
+
+def test_attackers_draw_noise_of_known_codes_as_often_as_they_like() -> None:
+    networks: Any = Noisy(GAITS)
+    codes, draws = networks.emotion_codes(UNSEEN, 0), _draws(networks.emotion_codes, UNSEEN, 0)
+    assert draws.shape == (4, *codes.shape)
+    assert not any((draw == codes).any() for draw in draws)
+    once, often = exposed_gaits(UNSEEN, codes, 0), exposed_gaits(UNSEEN, codes, 0, draws=draws)
+    np.testing.assert_array_equal(often.unknown.samples.vectors, once.unknown.samples.vectors)
+    assert len(often.known.samples) == 4 * len(once.known.samples)
+    # Draws of one cycle stand side by side.
+    first = once.enrolment[0].vectors[0]
+    row = np.flatnonzero((codes == first).all(axis=1))[0]
+    np.testing.assert_array_equal(often.enrolment[0].vectors[:4], draws[:, row])
+    with pytest.raises(InputError, match="expected draws of"):
+        exposed_gaits(UNSEEN, codes, 0, draws=draws[:, 1:])
+    assert leak(UNSEEN, codes, 0, draws).top1 >= leak(UNSEEN, codes, 0).top1 - 0.1

@@ -87,8 +87,8 @@ def gait_evaluate(
 ) -> None:
     """Read emotion in people who were left out, attack codes of strangers, and leave each loss out by turns.
 
-    Writes emotion.csv, identity.csv, judged.csv, explained.csv, summary.md, figures and gait.html. Run again it carries
-    out what is missing.
+    Writes emotion.csv, identity.csv, judged.csv, explained.csv, summary.csv, summary.md, figures and gait.html, and
+    keeps the trained networks in parts/. Run again it carries out what is missing.
 
     Example: tff-affect gait evaluate runs/gait --seeds 1 -o study.shallow=false --processes 4
     """
@@ -153,8 +153,8 @@ def _config(
     wrong = [setting for setting in settings if "=" not in setting]
     if wrong:
         raise InputError(f"-o: expected NAME=VALUE, found {wrong[0]!r}")
-    options: dict[str, Any] = {"walks.layout": layout, "walks.joint_map": joint_map}
-    return gait_experiment([*settings, *(f"{name}={value}" for name, value in options.items() if value is not None)])
+    options = {"layout": layout, "joint_map": joint_map}
+    return gait_experiment(settings, {name: value for name, value in options.items() if value is not None})
 
 
 def _trained_text(record: Any) -> str:
@@ -171,7 +171,9 @@ def _show(outcome: StudyOutcome, as_json: bool) -> None:
     from tff_affect.report.gait import gait_caption, gait_records, gait_sheets, verdicts
 
     if as_json:
-        print(json.dumps(gait_records(outcome.results), indent=1))
+        report = None if outcome.report is None else outcome.report.to_json()
+        record = {"synthetic": outcome.text.synthetic, **gait_records(outcome.results), "folder": report}
+        print(json.dumps(record, indent=1))
         return
     from rich.console import Console
 

@@ -7,19 +7,20 @@ is what somebody gets who receives codes and the head.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tff_affect.config import SplitConfig
 from tff_affect.emotion_scores import score_emotions
 from tff_affect.errors import InputError
 from tff_affect.gait.bone_tree import BoneTree
 from tff_affect.gait.disentangler import Disentangler
 from tff_affect.gait.features import gait_features
 from tff_affect.gait.identity import attack_identity, exposed_gaits, identity_families
-from tff_affect.gait.shallow import raw_joints, read_others
+from tff_affect.gait.shallow import raw_joints, read_others, read_shallow
 from tff_affect.gait_set import GaitSet
 from tff_affect.privacy.audit.reidentification import reidentify
 from tff_affect.streams import stream
@@ -27,6 +28,9 @@ from tff_affect.streams import stream
 if TYPE_CHECKING:
     from tff_affect.gait.federated import FederatedGait
 
+DRAWS = 4
+"""Of the noise of each known emotion code, by whoever has the encoder and walks of the person."""
+_FOLDS = 4
 _CENTIMETRES = 100.0
 
 
@@ -56,13 +60,19 @@ class Leak:
     cycles: int
 
 
-def leak(gaits: GaitSet, vectors: np.ndarray, seed: int) -> Leak:
+def leak(gaits: GaitSet, vectors: np.ndarray, seed: int, draws: np.ndarray | None = None) -> Leak:
     """The strongest of fresh attackers on vectors of gaits; see `identity.attack_identity`.
+
+    Args:
+        gaits: Whose vectors they are.
+        vectors: ``[cycle, number]``.
+        seed: Of attackers and of the division of recordings.
+        draws: As of `identity.exposed_gaits`.
 
     Raises:
         InputError: As of that.
     """
-    found = attack_identity(gaits, vectors, seed)
+    found = attack_identity(gaits, vectors, seed, draws=draws)
     strongest = found.known.attackers[found.known.strongest]
     shares = [figures.together for figures in found.known.attackers.values() if figures.together is not None]
     unknown = found.unknown
@@ -87,8 +97,9 @@ class Judgement:
         uar: Unweighted average recall of the same.
         emotion_code: What emotion codes give away.
         biometric_code: What biometric codes do.
-        biometric_emotion: Share of emotions that the best shallow learner reads from biometric codes, taught by the
-            training people's.
+        biometric_emotion: Share of emotions that shallow learners read from biometric codes: the best taught by the
+            training people's, in whose codes training left less of it, or the best taught by other strangers',
+            whichever reads more.
         reconstruction_cm: Mean distance of a joint from where it is drawn, centimetres.
         mean_gait_cm: Likewise where the training people's mean gait is drawn for everybody.
         swap_emotion: Share of swapped gaits that show the emotion that they were given, to the best shallow learner of
@@ -160,13 +171,12 @@ def judge(networks: Disentangler, known: GaitSet, unseen: GaitSet, seed: int) ->
         float(np.mean(np.array(known.classes)[named] == shown.emotions))
         for named, shown in zip(read, real, strict=True)
     ]
-    (named,) = read_others(known, networks.biometric_codes(known), [biometric], seed)
     return Judgement(
         accuracy=scores.accuracy,
         uar=scores.uar,
-        emotion_code=leak(unseen, codes, seed),
+        emotion_code=leak(unseen, codes, seed, _draws(networks.emotion_codes, unseen, seed)),
         biometric_code=leak(unseen, biometric, seed),
-        biometric_emotion=float(np.mean(np.array(known.classes)[named] == unseen.emotions)),
+        biometric_emotion=_emotion_in(networks.biometric_codes(known), known, biometric, unseen, seed),
         reconstruction_cm=_apart(drawn, unseen.motions),
         mean_gait_cm=_apart(unseen, known.motions.mean(axis=0)),
         swap_emotion=shares[1],
@@ -190,7 +200,7 @@ class SharedJudgement:
         emotion_code: What these codes give away.
         reconstruction_cm: Mean distance of a joint from where it is drawn, centimetres, in recordings that are held out
             of the private encoder, which each person makes of the others.
-        mean_gait_cm: As of `Judgement`.
+        mean_gait_cm: Likewise where the clients' mean gait is drawn for everybody.
         people: Unseen.
         cycles: Of these.
     """
@@ -202,11 +212,6 @@ class SharedJudgement:
     mean_gait_cm: float
     people: int
     cycles: int
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> SharedJudgement:
-        """What ``dataclasses.asdict`` made."""
-        return cls(**{**content, "emotion_code": Leak(**content["emotion_code"])})
 
 
 def judge_shared(shared: FederatedGait, known: GaitSet, unseen: GaitSet, seed: int) -> SharedJudgement:
@@ -224,18 +229,21 @@ def judge_shared(shared: FederatedGait, known: GaitSet, unseen: GaitSet, seed: i
     _check_apart(known, unseen)
     scores = score_emotions(shared.emotion(unseen, seed), unseen, shared.classes, seed)
     held_out = _held_out(unseen, seed)
-    distances = []
+    distances, of_mean = [], []
     for person in unseen.people:
         own = np.array(unseen.subjects) == person
+        if not (own & held_out).any():
+            continue
         shown = unseen.part(own & held_out)
         drawn = shared.personal(unseen.part(own & ~held_out)).reconstruct(shown, seed)
         distances.append(_apart(drawn, shown.motions))
+        of_mean.append(_apart(shown, known.motions.mean(axis=0)))
     return SharedJudgement(
         accuracy=scores.accuracy,
         uar=scores.uar,
-        emotion_code=leak(unseen, shared.emotion_codes(unseen, seed), seed),
+        emotion_code=leak(unseen, shared.emotion_codes(unseen, seed), seed, _draws(shared.emotion_codes, unseen, seed)),
         reconstruction_cm=float(np.mean(distances)),
-        mean_gait_cm=_apart(unseen, known.motions.mean(axis=0)),
+        mean_gait_cm=float(np.mean(of_mean)),
         people=len(unseen.people),
         cycles=len(unseen),
     )
@@ -271,9 +279,24 @@ def _donors(gaits: GaitSet, seed: int) -> np.ndarray:
 
 def _taken_for(real: GaitSet, made: GaitSet, seed: int) -> float:
     """Share of made gaits that are taken for whose they shall be, by who knows people by real recordings."""
-    known, shown = (exposed_gaits(gaits, raw_joints(gaits), seed) for gaits in (real, made))
+    # Recordings are divided by the real ones' emotions: a made gait has its recording's identity and not its emotion.
+    known, shown = (exposed_gaits(real, raw_joints(gaits), seed) for gaits in (real, made))
     found = reidentify(replace(known, probe=shown.probe), seed, identity_families())
     return found.attackers[found.strongest].top1
+
+
+def _draws(encode: Callable[[GaitSet, int], np.ndarray], gaits: GaitSet, seed: int) -> np.ndarray:
+    """``[draw, cycle, number]`` codes with other noise than those that are attacked."""
+    seeds = [int(stream(seed, "noise that an attacker draws", draw).integers(2**31)) for draw in range(DRAWS)]
+    return np.stack([encode(gaits, own) for own in seeds])
+
+
+def _emotion_in(known_codes: np.ndarray, known: GaitSet, codes: np.ndarray, unseen: GaitSet, seed: int) -> float:
+    (named,) = read_others(known, known_codes, [codes], seed)
+    by_known = float(np.mean(np.array(known.classes)[named] == unseen.emotions))
+    folds = SplitConfig("k-fold", folds=min(_FOLDS, len(unseen.people)), seed=seed)
+    by_strangers = read_shallow(unseen, codes, seed, folds)
+    return max(by_known, *(scores.accuracy for scores in by_strangers.values()))
 
 
 def _apart(gaits: GaitSet, motions: np.ndarray) -> float:

@@ -16,6 +16,7 @@ from tff_affect.gait.explanation import Agreement, HeatMaps, agreement, heat_map
 from tff_affect.gait.grad_cam import guided_grad_cam
 from tff_affect.gait.occlusion import WINDOWS, occlusion, randomised
 from tff_affect.gait_set import GaitSet
+from tff_affect.streams import stream
 
 RANDOM_NETWORKS = 3
 
@@ -93,13 +94,20 @@ def explain(networks: Disentangler, gaits: GaitSet, seed: int) -> Explained:
     maps = heat_maps(guided_grad_cam(classifier, gaits, classes), gaits)
     occluded = heat_maps(occlusion(classifier, gaits, classes), gaits)
     without = [
-        heat_maps(guided_grad_cam(randomised(classifier, seed + number), gaits, classes), gaits)
-        for number in range(RANDOM_NETWORKS)
+        heat_maps(guided_grad_cam(randomised(classifier, int(each.integers(2**31))), gaits, classes), gaits)
+        for each in (stream(seed, "random networks", number) for number in range(RANDOM_NETWORKS))
     ]
     return Explained(
         maps=maps,
         mapped=sum(maps.cycles) / len(gaits),
-        occlusion=agreement(maps.coarser(WINDOWS), occluded),
-        random=Agreement(*np.mean([agreement(maps, each) for each in without], axis=0)),
+        occlusion=_agreement(maps.coarser(WINDOWS), occluded),
+        random=Agreement(*np.mean([_agreement(maps, each) for each in without], axis=0)),
         random_importance=np.array([each.joint_importance for each in without]),
     )
+
+
+def _agreement(one: HeatMaps, other: HeatMaps) -> Agreement:
+    """NaN where no emotion has a map in both, which no study should end for."""
+    if not any(min(counts) for counts in zip(one.cycles, other.cycles, strict=True)):
+        return Agreement(float("nan"), float("nan"))
+    return agreement(one, other)

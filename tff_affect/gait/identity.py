@@ -48,7 +48,11 @@ def identity_families() -> list[Family]:
 
 
 def attack_identity(
-    gaits: GaitSet, vectors: np.ndarray, seed: int, families: Sequence[Family] | None = None
+    gaits: GaitSet,
+    vectors: np.ndarray,
+    seed: int,
+    families: Sequence[Family] | None = None,
+    draws: np.ndarray | None = None,
 ) -> IdentityScores:
     """Lets attackers name people, and compare people whom they never saw.
 
@@ -57,17 +61,20 @@ def attack_identity(
         vectors: ``[cycle, number]`` what is seen of each cycle.
         seed: Of the division, attackers, permutations and intervals; the same seed gives the same figures.
         families: Who names people; all of `identity_families` by default.
+        draws: As of `exposed_gaits`.
 
     Raises:
         InputError: If vectors do not fit, or fewer than two people have enough recordings.
     """
-    exposed = exposed_gaits(gaits, vectors, seed)
+    exposed = exposed_gaits(gaits, vectors, seed, draws=draws)
     return IdentityScores(
         reidentify(exposed, seed, identity_families() if families is None else families), verify(exposed, seed)
     )
 
 
-def exposed_gaits(gaits: GaitSet, vectors: np.ndarray, seed: int, sequences: bool = False) -> Exposed:
+def exposed_gaits(
+    gaits: GaitSet, vectors: np.ndarray, seed: int, sequences: bool = False, draws: np.ndarray | None = None
+) -> Exposed:
     """What is seen of people in the recordings by which they are known, and in those in which they are to be found.
 
     60 % of a person's recordings at random are the enrolment, with about as much of each emotion.
@@ -77,6 +84,8 @@ def exposed_gaits(gaits: GaitSet, vectors: np.ndarray, seed: int, sequences: boo
         vectors: ``[cycle, number]`` what is seen of each cycle.
         seed: The same seed divides the same recordings in the same way, whatever is seen of them.
         sequences: Whether attackers see the places of all joints over time as well.
+        draws: ``[draw, cycle, number]`` by which cycles of the enrolment are known, where vectors hold noise that
+            whoever has the encoder and somebody's walks can draw as often as they like; the vectors by default.
 
     Raises:
         InputError: If vectors do not fit.
@@ -85,6 +94,8 @@ def exposed_gaits(gaits: GaitSet, vectors: np.ndarray, seed: int, sequences: boo
     samples = Samples(np.asarray(vectors, np.float64), series)
     if len(samples) != len(gaits):
         raise InputError(f"identity in gaits: expected vectors of {len(gaits)} cycles, found {len(samples)}")
+    if draws is not None and draws.shape[1:] != samples.vectors.shape:
+        raise InputError(f"identity in gaits: expected draws of {len(gaits)} vectors, found {list(draws.shape)}")
     parts, left_out = {}, {}
     for number, person in enumerate(gaits.people):
         own = np.flatnonzero(gaits.person == number)
@@ -95,9 +106,15 @@ def exposed_gaits(gaits: GaitSet, vectors: np.ndarray, seed: int, sequences: boo
         rng = stream(seed, "known and unknown recordings", number)
         order = takes[mixed_order(np.array(gaits.emotions)[own[first]], rng)]
         enrolled = min(len(takes) - 1, max(1, round(ENROLLED * len(takes))))
-        parts[person] = _of(samples, gaits, order[:enrolled]), _of(samples, gaits, order[enrolled:])
+        known, unknown = _rows(gaits, order[:enrolled]), _rows(gaits, order[enrolled:])
+        parts[person] = samples.part(known) if draws is None else _drawn(draws[:, known]), samples.part(unknown)
     return gather(parts, SAME_SESSION, left_out)
 
 
-def _of(samples: Samples, gaits: GaitSet, takes: np.ndarray) -> Samples:
-    return samples.part(np.concatenate([np.flatnonzero(gaits.take == take) for take in takes]))
+def _rows(gaits: GaitSet, takes: np.ndarray) -> np.ndarray:
+    return np.concatenate([np.flatnonzero(gaits.take == take) for take in takes])
+
+
+def _drawn(draws: np.ndarray) -> Samples:
+    """All draws of a cycle side by side: whoever tunes on later samples must not know them by an earlier draw."""
+    return Samples(np.asarray(draws, np.float64).swapaxes(0, 1).reshape(-1, draws.shape[2]))

@@ -15,7 +15,6 @@ import numpy as np
 import tensorflow as tf
 
 from tff_affect.config_checks import above_zero, at_least
-from tff_affect.emotion_scores import check_emotions
 from tff_affect.errors import DivergedError, InputError
 from tff_affect.gait.bone_tree import bones_of
 from tff_affect.gait.layers import adapt
@@ -98,7 +97,6 @@ def train_plain(gaits: GaitSet, config: PlainConfig, seed: int) -> PlainNetwork:
             f"gait: expected at least two people and two emotions to train on, found {len(gaits.people)} and "
             f"{len(gaits.classes)}"
         )
-    check_emotions(gaits, gaits.classes)
     tree = bones_of(gaits)
     tf.keras.utils.set_random_seed(keras_seed(seed, "first weights of a plain network"))
     people = (1 + config.mirrored) * len(gaits.people)

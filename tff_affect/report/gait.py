@@ -170,13 +170,13 @@ def gait_records(found: GaitResults) -> dict[str, Any]:
 
 def gait_sheets(found: GaitResults, text: GaitText) -> list[Sheet]:
     """Emotion, identity, gaits taken apart and put together, losses left out, explanations; each where there is one."""
-    rows = summarise(found)
+    rows, ablated = summarise(found), _ablated(found.judged)
     full = [row for row in rows["judged"] if row["left_out"] == FULL]
     asked = (
         ("Emotion read in people left out", [_emotion_cells(row) for row in rows["emotion"]]),
         ("What strangers' gaits give away of who walks", [_identity_cells(row) for row in rows["identity"]]),
         ("Gaits of strangers, taken apart and put together", _gait_cells(full[0], rows["identity"]) if full else []),
-        ("Losses left out by turns", [_left_out_cells(row) for row in rows["judged"]] if rows["judged"][1:] else []),
+        (f"Losses left out by turns ({_seeds_of(ablated)})", [_left_out_cells(row) for row in _of_judged(ablated)]),
         ("Explanations beside what checks them", _explained_cells(rows["explained"][0]) if rows["explained"] else []),
     )
     return [sheet(text.heading(title), cells) for title, cells in asked if cells]
@@ -223,6 +223,21 @@ def _gait_cells(row: Row, identity: Sequence[Row]) -> list[dict[str, str]]:
         ("both: largest change of a bone, %", bones, ABSENT, ABSENT),
     )
     return [dict(zip(("measure", "found", "compare", "with"), each, strict=True)) for each in cells]
+
+
+def _ablated(judged: pd.DataFrame) -> pd.DataFrame:
+    """Rows of those seeds with which something is left out: others have other strangers."""
+    seeds = set(judged.loc[judged["left_out"] != FULL, "seed"]) if len(judged) else set()
+    return judged[judged["seed"].isin(seeds)] if len(judged) else judged
+
+
+def _seeds_of(judged: pd.DataFrame) -> str:
+    seeds = sorted(set(judged["seed"])) if len(judged) else []
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+
+
+def _of_judged(judged: pd.DataFrame) -> list[Row]:
+    return sorted(_summarised(judged, _KEYS["judged"]), key=lambda row: row["left_out"] != FULL)
 
 
 def _left_out_cells(row: Row) -> dict[str, str]:
