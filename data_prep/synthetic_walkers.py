@@ -26,7 +26,6 @@ from data_prep.walk_file import CycleOptions, Cycles, cut_cycles
 from data_prep.walk_layouts import WalkFile
 from data_prep.walker_model import ANGLES, Body, Style, angles_at, joints_at, style_of
 from tff_affect.errors import InputError
-from tff_affect.gait.bone_tree import BoneTree
 from tff_affect.gait_set import GaitSet
 
 NAME = "SYNTHETIC walkers"
@@ -241,9 +240,21 @@ def _spread(config: SyntheticWalkersConfig, options: CycleOptions, directions: b
     return np.asarray(np.sqrt(seen.var(axis=0).mean(axis=0)))
 
 
+@cache
+def _from_the_pelvis() -> tuple[tuple[int, int], ...]:
+    """Bones as two numbers of joints, the one nearer to the pelvis first."""
+    reached, left, found = {JOINTS.index("Pelvis")}, list(BONES), []
+    while left:
+        bone = next(bone for bone in left if reached & set(bone))
+        left.remove(bone)
+        found.append(bone if bone[0] in reached else bone[::-1])
+        reached.update(bone)
+    return tuple(found)
+
+
 def _directions(motions: np.ndarray) -> np.ndarray:
     """``[..., joint, 3]`` unit vectors to each joint from the one that carries it; 0 for the pelvis."""
-    near, far = np.array(BoneTree.of(JOINTS, BONES).bones).T
+    near, far = np.array(_from_the_pelvis()).T
     vectors = motions[..., far, :] - motions[..., near, :]
     found = np.zeros_like(motions)
     found[..., far, :] = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)

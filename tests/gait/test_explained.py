@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from sample_gait_classifier import SAMPLES, TREE, WALKERS, trained, untrained
 from scipy.stats import spearmanr
 
@@ -22,11 +23,11 @@ from tff_affect.gait.explained import Explained, classifier_of, explain
 def networks() -> Disentangler:
     """The shared classifier as if it were part of a disentangler; what is not explained is not needed."""
     classifier, unseen, _ = trained()
-    encoder, head = untrained(), classifier.layers[-1]
-    encoder.set_weights(classifier.get_weights())
-    codes = type(encoder)(encoder.input, encoder.layers[-2].output)
-    rest = encoder, encoder
-    return Disentangler(GaitConfig(emotion_code=8), unseen.classes, TREE, codes, *rest, head)
+    # A copy: building networks of the shared one's layers would change it.
+    copy = untrained()
+    copy.set_weights(classifier.get_weights())
+    codes, head = tf.keras.Model(copy.input, copy.layers[-2].output), copy.layers[-1]
+    return Disentangler(GaitConfig(emotion_code=8), unseen.classes, TREE, codes, copy, copy, head)
 
 
 @pytest.fixture(scope="module")
