@@ -42,6 +42,7 @@ from tff_affect.errors import InputError
 from tff_affect.face_set import FaceSet
 from tff_affect.plain_json import plain
 from tff_affect.progress import Progress, counted
+from tff_affect.report.data_text import of_folder
 from tff_affect.report.face_grid import GRID_NAME, face_grid, rows_to_show
 from tff_affect.report.faces import FacesText, write_faces_tables
 from tff_affect.report.faces_page import write_faces_page
@@ -72,8 +73,7 @@ class Source:
     @property
     def text(self) -> FacesText:
         """For tables and figures."""
-        dropped = 0 if self.report is None else len(self.report.dropped)
-        remarks = (f"Of the folder {said_count(dropped, 'file')} could not be used.",) if dropped else ()
+        remarks = of_folder(0 if self.report is None else len(self.report.dropped))
         return FacesText(self.faces.name, self.faces.synthetic, remarks)
 
     @property

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib import resources
-from typing import Any
 
 from data_prep.faces import FaceOptions
+from experiments.settings import packaged_settings
 from tff_affect.anonymizer.config import FACTOR, OBJECTIVES, AnonymizerConfig, FederatedConfig
 from tff_affect.anonymizer.evaluation import AttackConfig
 from tff_affect.config import SplitConfig
 from tff_affect.config_checks import above_zero, choice
-from tff_affect.config_file import named_settings
 from tff_affect.emotion_scores import check_emotions
 from tff_affect.errors import InputError
 from tff_affect.face_set import FaceSet
@@ -142,15 +140,7 @@ def face_config(overrides: Sequence[str] = ()) -> FaceConfig:
     Raises:
         InputError: For a setting that is unknown, of the wrong type or out of range.
     """
-    from omegaconf import OmegaConf
-
-    content = (resources.files("experiments") / "configs" / SETTINGS).read_text(encoding="utf-8")
-    with named_settings(all_of_them="the settings are"):
-        config = OmegaConf.merge(
-            OmegaConf.structured(FaceConfig), OmegaConf.create(content), OmegaConf.from_dotlist(list(overrides))
-        )
-        found: Any = OmegaConf.to_object(config)
-    return found
+    return packaged_settings(FaceConfig, SETTINGS, overrides)
 
 
 def divide(faces: FaceSet, config: DivisionConfig, seed: int) -> Split:

@@ -21,10 +21,8 @@ from experiments.gait_explain import FIGURES, HEAT_MAP, SWAP, explain_study
 from experiments.gait_jobs import (
     FEATURES,
     FEDERATED,
-    FULL,
     LOSO,
     NETWORKS,
-    RAW,
     REFERENCE,
     SHALLOW,
     STRANGERS,
@@ -48,9 +46,11 @@ from tff_affect.gait.shallow import raw_joints
 from tff_affect.gait_set import GaitSet
 from tff_affect.plain_json import plain
 from tff_affect.progress import Progress, counted
+from tff_affect.report.data_text import of_folder
 from tff_affect.report.gait import GaitResults, GaitText, write_gait_tables
 from tff_affect.report.gait_page import write_gait_page
 from tff_affect.report.gait_plot import emotion_plot, identity_plot
+from tff_affect.report.gait_verdicts import FULL, RAW
 from tff_affect.report.tables import SYNTHETIC
 from tff_affect.report.tables import counted as said_count
 from tff_affect.report.tradeoff_plot import write_drawing
@@ -85,8 +85,7 @@ class Source:
     @property
     def text(self) -> GaitText:
         """For tables and figures."""
-        dropped = 0 if self.report is None else len(self.report.dropped)
-        remarks = (f"Of the folder {said_count(dropped, 'file')} could not be used.",) if dropped else ()
+        remarks = of_folder(0 if self.report is None else len(self.report.dropped))
         return GaitText(self.gaits.name, self.gaits.synthetic, remarks)
 
 

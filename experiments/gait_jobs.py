@@ -22,13 +22,12 @@ from tff_affect.gait.saved import DESCRIPTION
 from tff_affect.gait_set import GaitSet
 from tff_affect.plain_json import plain
 from tff_affect.progress import Progress
+from tff_affect.report.gait_verdicts import EMOTION_CODE, FULL, PLAIN, RAW
 from tff_affect.run_folder import read_json, write_json
 
 LOSO, SHALLOW, STRANGERS, FEDERATED, REFERENCE = "loso", "shallow", "strangers", "federated", "reference"
-FULL = "all losses"
-DISENTANGLED, PLAIN, REVERSED = "emotion code", "plain 1-D CNN", "CNN with gradient reversal"
-NETWORKS = (DISENTANGLED, PLAIN, REVERSED)
-RAW, FEATURES = "raw joints", "gait features"
+REVERSED, FEATURES = "CNN with gradient reversal", "gait features"
+NETWORKS = (EMOTION_CODE, PLAIN, REVERSED)
 _KEPT = (STRANGERS, FULL)
 _COSTS = {SHALLOW: 20.0, FEDERATED: 8.0, REFERENCE: 4.0, STRANGERS: 3.0, LOSO: 1.0}
 
@@ -120,7 +119,7 @@ def _left_out(part: Part, study: GaitSet, config: GaitExperiment) -> dict[str, A
     """Numbers of emotions that are read in the person who is left out."""
     person = study.people[part.person]
     others, own = study.of([name for name in study.people if name != person]), study.of([person])
-    if part.method == DISENTANGLED:
+    if part.method == EMOTION_CODE:
         from tff_affect.gait.training import train
 
         read = train(others, own, config.gait, part.seed).emotion(own, part.seed)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from importlib import resources
-from typing import Any, cast
+from typing import Any
 
 from data_prep.mocap import GaitOptions
 from data_prep.synthetic_walkers import SyntheticWalkersConfig
+from experiments.settings import packaged_settings
 from tff_affect.config_checks import above_zero, at_least
-from tff_affect.config_file import named_settings
 from tff_affect.errors import InputError
 from tff_affect.gait.config import FACTOR, LOSSES, GaitConfig
 from tff_affect.gait.federated_config import FederatedGaitConfig
@@ -115,14 +114,7 @@ def gait_experiment(overrides: Sequence[str] = (), walks: Mapping[str, Any] | No
     Raises:
         InputError: For a setting that is unknown, of the wrong type or out of range.
     """
-    from omegaconf import OmegaConf
-
-    content = (resources.files("experiments") / "configs" / SETTINGS).read_text(encoding="utf-8")
-    with named_settings(all_of_them="the settings are"):
-        config = OmegaConf.merge(
-            OmegaConf.structured(GaitExperiment), OmegaConf.create(content), OmegaConf.from_dotlist(list(overrides))
-        )
-        found: GaitExperiment = cast(GaitExperiment, OmegaConf.to_object(config))
+    found = packaged_settings(GaitExperiment, SETTINGS, overrides)
     return replace(found, walks=replace(found.walks, **(walks or {})))
 
 

@@ -16,7 +16,7 @@ from data_prep.synthetic_walkers import FRAME_RATE, SyntheticWalkersConfig, draw
 from experiments import gait_jobs
 from experiments.gait_disentanglement import read_source, study_gaits, train_gait
 from experiments.gait_explain import explain_walks
-from experiments.gait_jobs import DISENTANGLED, FULL, LOSO, NETWORKS, PLAIN, STRANGERS, Part, parts_of, without
+from experiments.gait_jobs import LOSO, NETWORKS, STRANGERS, Part, parts_of, without
 from experiments.gait_settings import GaitStudyConfig, divide, gait_experiment
 from experiments.study_folder import PARTS
 from tff_affect.errors import InputError
@@ -25,6 +25,7 @@ from tff_affect.gait.plain_network import PlainConfig, PlainNetwork
 from tff_affect.gait.saved import load_disentangler
 from tff_affect.gait_set import GaitSet
 from tff_affect.progress import Progress
+from tff_affect.report.gait_verdicts import EMOTION_CODE, FULL, PLAIN
 
 SMALL = (
     "drawn.people=6", "drawn.takes=2", "drawn.cycles=2", "walks.samples=16", "gait.steps=3", "gait.batch=6",
@@ -109,7 +110,7 @@ def test_nobody_is_read_by_networks_that_learned_from_them(tmp_path: Path, monke
 
     monkeypatch.setattr(training, "train", stop)
     monkeypatch.setattr(plain_network, "train_plain", stop)
-    parts = [Part(LOSO, DISENTANGLED, 0, 1), Part(LOSO, PLAIN, 0, 1), Part(STRANGERS, FULL, 0)]
+    parts = [Part(LOSO, EMOTION_CODE, 0, 1), Part(LOSO, PLAIN, 0, 1), Part(STRANGERS, FULL, 0)]
     for part in parts:
         with pytest.raises(InputError, match="stopped"):
             gait_jobs.do_part(tmp_path, part, gaits, config)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tff_affect.commands.shared import AsJson, Processes, Quiet, numbers
+from tff_affect.commands.shared import AsJson, Processes, Quiet, dotted, numbers
 from tff_affect.errors import InputError
 
 if TYPE_CHECKING:
@@ -179,9 +179,7 @@ def _settings(
 def _config(settings: list[str]) -> FaceConfig:
     from experiments.face_settings import face_config
 
-    if any("=" not in setting for setting in settings):
-        raise InputError(f"-o: expected NAME=VALUE, found {next(s for s in settings if '=' not in s)!r}")
-    return face_config(settings)
+    return face_config(dotted(settings))
 
 
 def _trained_text(record: Any) -> str:

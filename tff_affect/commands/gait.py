@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tff_affect.commands.shared import AsJson, Processes, Quiet
+from tff_affect.commands.shared import AsJson, Processes, Quiet, dotted
 from tff_affect.errors import InputError
 
 if TYPE_CHECKING:
@@ -149,12 +149,10 @@ def _config(
     for option, value in (("--layout", layout), ("--joint-map", joint_map)):
         if value is not None and walks is None:
             raise InputError(f"{option}: expected it with --walks alone; drawn walkers need none")
-    settings = list(override or [])
-    wrong = [setting for setting in settings if "=" not in setting]
-    if wrong:
-        raise InputError(f"-o: expected NAME=VALUE, found {wrong[0]!r}")
     options = {"layout": layout, "joint_map": joint_map}
-    return gait_experiment(settings, {name: value for name, value in options.items() if value is not None})
+    return gait_experiment(
+        dotted(override or []), {name: value for name, value in options.items() if value is not None}
+    )
 
 
 def _trained_text(record: Any) -> str:

@@ -32,6 +32,18 @@ def numbers(option: str, text: str) -> tuple[float, ...]:
         raise InputError(f"{option}: expected numbers separated by commas, found {text!r}") from error
 
 
+def dotted(settings: list[str]) -> list[str]:
+    """Settings of ``-o``, each with a value.
+
+    Raises:
+        InputError: If one has none.
+    """
+    wrong = [setting for setting in settings if "=" not in setting]
+    if wrong:
+        raise InputError(f"-o: expected NAME=VALUE, found {wrong[0]!r}")
+    return settings
+
+
 def print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
     """Prints rows of one shape as a table, or as JSON."""
     if as_json:

@@ -11,6 +11,7 @@ from tff_affect.errors import InputError
 from tff_affect.gait.bone_tree import BoneTree
 from tff_affect.gait.config import FACTOR, GaitConfig
 from tff_affect.gait.layers import Body, CircularConv1D, Directions, Standardised
+from tff_affect.gait_set import GaitSet
 
 _LAYERS = tf.keras.layers
 _READ = ((32, 5, 2), (64, 5, 2), (64, 3, 1))
@@ -28,6 +29,19 @@ def check_samples(samples: int) -> None:
         raise InputError(
             f"gait: expected cycles of {LEAST_SAMPLES} samples or more, a multiple of {FACTOR}, found {samples}; "
             "read the walks with another number"
+        )
+
+
+def check_training(gaits: GaitSet) -> None:
+    """Checks that there is something to tell apart.
+
+    Raises:
+        InputError: If there are fewer than two people or emotions.
+    """
+    if len(gaits.people) < 2 or len(gaits.classes) < 2:
+        raise InputError(
+            f"gait: expected at least two people and two emotions to train on, found {len(gaits.people)} and "
+            f"{len(gaits.classes)}"
         )
 
 

@@ -15,11 +15,11 @@ import numpy as np
 import tensorflow as tf
 
 from tff_affect.config_checks import above_zero, at_least
-from tff_affect.errors import DivergedError, InputError
+from tff_affect.errors import DivergedError
 from tff_affect.gait.bone_tree import bones_of
 from tff_affect.gait.layers import adapt
 from tff_affect.gait.mirrored import mirror_some, mirrored_joints
-from tff_affect.gait.networks import build_adversary, build_head, build_plain_encoder
+from tff_affect.gait.networks import build_adversary, build_head, build_plain_encoder, check_training
 from tff_affect.gait_set import GaitSet
 from tff_affect.game_schedule import risen
 from tff_affect.models.classifying import cross_entropy
@@ -92,11 +92,7 @@ def train_plain(gaits: GaitSet, config: PlainConfig, seed: int) -> PlainNetwork:
         InputError: If there are fewer than two people or emotions, or as of `bone_tree.bones_of`.
         DivergedError: If the loss is no longer finite.
     """
-    if len(gaits.people) < 2 or len(gaits.classes) < 2:
-        raise InputError(
-            f"gait: expected at least two people and two emotions to train on, found {len(gaits.people)} and "
-            f"{len(gaits.classes)}"
-        )
+    check_training(gaits)
     tree = bones_of(gaits)
     tf.keras.utils.set_random_seed(keras_seed(seed, "first weights of a plain network"))
     people = (1 + config.mirrored) * len(gaits.people)

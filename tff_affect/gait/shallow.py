@@ -86,7 +86,7 @@ def read_shallow(
         # On so few samples, threads wait for each other longer than they work.
         with threadpool_limits(1, user_api="openmp"):
             for row, family in enumerate(families):
-                named[row, tested] = known.read(known.choose(family, seed), samples.part(tested), seed)
+                named[row, tested] = known.teach(known.choose(family, seed), seed)(samples.part(tested))
     return {family.name: score_emotions(row, gaits, classes, seed) for family, row in zip(families, named, strict=True)}
 
 
@@ -114,8 +114,8 @@ def read_others(
     every = Family("any", tuple(candidate for family in families for candidate in family.candidates))
     # As in `read_shallow`.
     with threadpool_limits(1, user_api="openmp"):
-        learner = taught.choose(every, seed)
-        return [taught.read(learner, Samples(np.asarray(each, np.float64)), seed) for each in shown]
+        read = taught.teach(taught.choose(every, seed), seed)
+        return [read(Samples(np.asarray(each, np.float64))) for each in shown]
 
 
 class _Taught:
@@ -124,15 +124,15 @@ class _Taught:
     def __init__(self, samples: Samples, emotion: np.ndarray, person: np.ndarray) -> None:
         self._samples, self._emotion, self._person = samples, emotion, person
 
-    def read(self, learner: Learner, samples: Samples, seed: int) -> np.ndarray:
-        """``[sample]`` numbers of emotions that a learner reads."""
+    def teach(self, learner: Learner, seed: int) -> Callable[[Samples], np.ndarray]:
+        """From samples to ``[sample]`` numbers of emotions that the learner, once taught, reads."""
         # Of some of the people there may be fewer emotions.
         shown, number = np.unique(self._emotion, return_inverse=True)
         if len(shown) == 1:
-            return np.full(len(samples), shown[0])
+            return lambda samples: np.full(len(samples), shown[0])
         order = np.argsort(number, kind="stable")
         scores = learner(Owned(self._samples.part(order), number[order]), seed)
-        return shown[scores(samples).argmax(axis=1)]
+        return lambda samples: shown[scores(samples).argmax(axis=1)]
 
     def choose(self, family: Family, seed: int) -> Learner:
         """The candidate that reads best in people left out by turns; the first of equals."""
@@ -146,5 +146,5 @@ class _Taught:
         named = np.empty_like(self._emotion)
         for known, unknown in folds.split(self._emotion, groups=self._person):
             others = _Taught(self._samples.part(known), self._emotion[known], self._person[known])
-            named[unknown] = others.read(learner, self._samples.part(unknown), seed)
+            named[unknown] = others.teach(learner, seed)(self._samples.part(unknown))
         return confusion(self._emotion, named, int(self._emotion.max()) + 1)

@@ -35,6 +35,7 @@ from tff_affect.gait.networks import (
     build_decoder,
     build_emotion_encoder,
     build_head,
+    check_training,
 )
 from tff_affect.gait.partners import Partners
 from tff_affect.gait_set import GaitSet
@@ -66,11 +67,7 @@ def train(
             show other emotions, or skeletons or numbers of samples do not fit.
         DivergedError: If a loss is no longer finite.
     """
-    if len(gaits.people) < 2 or len(gaits.classes) < 2:
-        raise InputError(
-            f"gait: expected at least two people and two emotions to train on, found {len(gaits.people)} and "
-            f"{len(gaits.classes)}"
-        )
+    check_training(gaits)
     check_emotions(development, gaits.classes)
     if development.joints != gaits.joints:
         raise InputError(f"gait: expected development people with the joints {', '.join(gaits.joints)}, found others")
@@ -215,14 +212,21 @@ class _Game:
                     f"gait: {name} is {loss:g} after {step + 1} steps; try a smaller gait.learning_rate or smaller "
                     "weights of the leaks"
                 )
-        return {**found, **{f"{leak.name}_accuracy": self._leaked(leak, networks, development) for leak in self.leaks}}
+        return {
+            **found,
+            **{f"{leak.name}_accuracy": self._leaked(leak, networks, codes[_BIOMETRIC], wanted) for leak in self.leaks},
+        }
 
-    def _leaked(self, leak: _Leak, networks: Disentangler, development: GaitSet) -> float:
-        """Share that an adversary names: emotions of development people, or training people."""
-        if leak.wanted == _EMOTION:
-            codes = networks.biometric_codes(development)
-            wanted = development.emotion(self._gaits.classes)
-        else:
+    def _leaked(self, leak: _Leak, networks: Disentangler, codes: np.ndarray, wanted: np.ndarray) -> float:
+        """Share that an adversary names: emotions of development people by their biometric codes, or training people.
+
+        Args:
+            leak: The adversary.
+            networks: As they are.
+            codes: Biometric codes of development people.
+            wanted: Their emotions.
+        """
+        if leak.wanted != _EMOTION:
             codes, wanted = networks.emotion_codes(self._gaits, _CHECK_SEED), self._gaits.person
         return float((leak.adversary(codes, training=False).numpy().argmax(axis=1) == wanted).mean())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tff_affect.report.tables import SYNTHETIC
+from tff_affect.report.tables import SYNTHETIC, counted
 
 
 @dataclass(frozen=True)
@@ -34,3 +34,8 @@ class DataText:
     def plain_name(self) -> str:
         """For where SYNTHETIC stands already."""
         return self.name.removeprefix(SYNTHETIC).strip()
+
+
+def of_folder(dropped: int) -> tuple[str, ...]:
+    """What is said of a folder of which so many files were dropped; nothing of none."""
+    return (f"Of the folder {counted(dropped, 'file')} could not be used.",) if dropped else ()
