@@ -64,9 +64,11 @@ setup(
         "rich>=13",
         "jinja2>=3.1",
         "matplotlib>=3.8",
+        "fairlearn>=0.12",
     ],
     extras_require={
         "c3d": ["ezc3d>=1.6,<2"],
+        "onnx": ["onnx>=1.16,<1.18", "onnxruntime>=1.17", "tf2onnx>=1.17"],
         "video": ["mediapipe==0.10.21", "opencv-contrib-python==4.11.0.86"],
         "test": ["audmetric>=1.4", "hypothesis>=6", "pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.5"],
         "lint": ["mypy>=1.10", "pandas-stubs", "ruff>=0.4", "types-PyYAML"],

@@ -102,6 +102,20 @@ def layers_as_they_were() -> Iterator[None]:
     networks()
 
 
+def test_networks_from_before_work_after_a_training_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    older = networks()["emotion"]
+
+    def failing(*_: Any, **__: Any) -> None:
+        with tf.Graph().as_default():
+            networks()
+        raise RuntimeError("no process")
+
+    monkeypatch.setattr("tff_affect.gait.federated.build_process", failing)
+    with pytest.raises(RuntimeError, match="no process"):
+        train_federated(CLIENTS, CONFIG, QUICK, 0)
+    assert np.isfinite(older(CLIENTS.series[:2]).numpy()).all()
+
+
 @pytest.fixture(scope="module")
 def trained() -> Watched:
     with pytest.MonkeyPatch.context() as monkeypatch:

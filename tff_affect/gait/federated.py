@@ -192,10 +192,12 @@ def train_federated(
         return own_batches(gaits.of([person]), gaits.classes, config, federated.batch, steps, rng)
 
     spec = dataset(gaits.people[0], 0).element_spec
-    # Before the networks of this process: Keras changes the classes of all models once it builds one in a graph, as
-    # TensorFlow Federated does, and back once it builds one outside.
-    process = build_process(lambda: Client(first_networks(*shape), scale.error_weights, spec), config, federated)
-    networks = first_networks(*shape)
+    try:
+        process = build_process(lambda: Client(first_networks(*shape), scale.error_weights, spec), config, federated)
+    finally:
+        # Keras changes the classes of all models, older ones too, once it builds one in a graph, as TensorFlow
+        # Federated does, and back once it builds one outside.
+        networks = first_networks(*shape)
     scale.show(networks)
     state = process.set_model_weights(
         process.initialize(),
