@@ -27,9 +27,14 @@ from tff_affect.errors import InputError
 
 CONFIG, ENVIRONMENT, SPLIT, STUDY = "config.yaml", "environment.json", "split.json", "study.json"
 COHORT, TUNING, PRIVACY = "cohort_facts.json", "tuning.json", "privacy.json"
+GROUPS, QUALITY = "groups.csv", "quality.csv"
+PERSONALISED = "personalised"
+"""Folder of a study that holds what personalisation gave."""
 CHECKPOINTS = "checkpoints"
 WORKERS = "workers"
 """Key of ``study.json``: what workers held when the study was begun."""
+TENSORBOARD = "tensorboard"
+"""Key of ``study.json``: whether rounds are written for TensorBoard too."""
 _LOCK = ".lock"
 _RECORDED_PACKAGES = (
     "tensorflow",
@@ -63,10 +68,11 @@ class RunFolder:
     Args:
         path: Made if it is not there.
         dimensions: Names of the label dimensions.
+        tensorboard: Whether rounds are written for TensorBoard too.
     """
 
-    def __init__(self, path: Path, dimensions: Sequence[str]) -> None:
-        self.path = Path(path)
+    def __init__(self, path: Path, dimensions: Sequence[str], tensorboard: bool = False) -> None:
+        self.path, self.tensorboard = Path(path), tensorboard
         self.dimensions = tuple(dimensions)
         self.path.mkdir(parents=True, exist_ok=True)
 
