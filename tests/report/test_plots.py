@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tff_affect.config import PRIVATE_FEDERATED
-from tff_affect.report import plots, svg
+from tff_affect.report import figure_data, plots, svg
 from tff_affect.report.study import Study, open_study, overlapping_subjects, traces
 
 
@@ -142,7 +142,7 @@ def test_traces_need_predictions(make_private_study: Callable[..., Path]) -> Non
 
 def test_long_recordings_are_thinned_and_gaps_stay() -> None:
     frame = pd.DataFrame({"time": range(5000), "gold": [1.0] * 2500 + [None] * 2500, "predicted": 2.0})
-    thin = plots._thinned(frame)
+    thin = figure_data.thinned(frame)
     assert len(thin) == 500
     assert thin["gold"].isna().sum() == 250
     assert thin["time"].iloc[0] == 4.5

@@ -1,113 +1,146 @@
-"""One HTML file for a study: for a phone, in light or dark, or on paper; no script, nothing from elsewhere."""
+"""One HTML file for a study: for a phone, in light or dark, or on paper; no script, nothing from elsewhere.
+
+Beside it goes the folder ``figures``: the CSV of every table and figure, and every figure as SVG.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from itertools import product
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-from markupsafe import Markup
-
-from tff_affect.atomic import replace_text
-from tff_affect.config import METHODS
-from tff_affect.evaluation.per_client import seed_averages, summarise
-from tff_affect.report import plots, tables
 from tff_affect.report.audit import audit_section
-from tff_affect.report.page import inline, render
-from tff_affect.report.privacy import PRIVATE_METHODS
+from tff_affect.report.cost_section import cost_section
+from tff_affect.report.figure_sections import figure_sections
+from tff_affect.report.page import render
+from tff_affect.report.people_sections import groups_section, participation_section
+from tff_affect.report.personal_section import personal_section
+from tff_affect.report.privacy_curve import curve_data, curve_figures, ledger_table
 from tff_affect.report.privacy_section import privacy_section
-from tff_affect.report.study import FEDERATED_METHODS, CohortFacts, Study, open_study, overlapping_subjects, traces
-from tff_affect.report.svg import BLUE
+from tff_affect.report.pseudonyms import with_pseudonyms
+from tff_affect.report.quality_section import quality_section
+from tff_affect.report.report_files import Report, write_report_files
+from tff_affect.report.rerun import rerun_of
+from tff_affect.report.result_sections import clients_section, results_section
+from tff_affect.report.section import FIGURES, DataTable, Section, files_of
+from tff_affect.report.study import CohortFacts, Study, open_study, overlapping_subjects
 
-REPORT = "report.html"
-_CAPTIONS = {
-    "rounds": (
-        "Over rounds",
-        "Each thin line is one development client, the thick line their mean, up to the last round that every run "
-        "reached. Pooled CCC also rewards knowing which client is which; the mean over clients does not.",
-    ),
-    "clients": (
-        "Per test client",
-        "Test clients sorted by their {leading} CCC, with the other methods beside it.",
-    ),
-    "slopes": (
-        "{Leading} against local-only",
-        "Each line is one test client. The Wilcoxon signed-rank test pairs the two methods by client; it is not "
-        "corrected for testing several dimensions.",
-    ),
-    "traces": (
-        "Over time",
-        "The best, median and worst test client of the first seed, by {leading} CCC. Long recordings are drawn as "
-        "means of neighbouring frames; gaps are missing frames.",
-    ),
-}
+_CURVE_CAPTION = (
+    "Each mark is a private method at the largest epsilon of its runs, with the 95 % interval of its mean over "
+    "clients; lines: without privacy on the same clients. Further left protects more."
+)
 
 
-def write_report(study_folder: str | Path, facts: CohortFacts) -> Path:
-    """Writes ``report.html`` into a study's folder; all of it, or nothing.
+def write_report(
+    study_folder: str | Path,
+    facts: CohortFacts,
+    out: str | Path | None = None,
+    own_names: bool = False,
+    names: Mapping[str, str] | None = None,
+) -> Path:
+    """Writes ``report.html`` and the folder ``figures``; nothing where anything that they are made of is wrong.
 
     Args:
         study_folder: A folder of runs ``seed-0``, ``seed-0_fold-1``, ..., or one run. Only ``results.csv`` must be
             there; sections whose files are missing are left out.
         facts: What to say of the cohort.
+        out: Folder for the report, made if it is not there; the study's own by default.
+        own_names: Call subjects by their ids; by default they are called client 01, client 02, ...
+        names: Subject -> name, where several reports have to agree.
 
     Returns:
-        The file written.
+        The HTML file.
 
     Raises:
         InputError: If there is no run with results, a file is unreadable, or the folder cannot be written to.
     """
-    path = Path(study_folder) / REPORT
-    replace_text(path, render_report(open_study(study_folder), facts, audit_section(study_folder)))
-    return path
+    folder = Path(study_folder if out is None else out)
+    study = open_study(study_folder)
+    audit = audit_section(study_folder)
+    if audit is not None and out is not None:
+        audit = audit | {"page": ""}
+    report = render_report(study if own_names else with_pseudonyms(study, names), facts, audit)
+    return write_report_files(folder, report)
 
 
-def render_report(study: Study, facts: CohortFacts, audit: Mapping[str, Any] | None = None) -> str:
-    """The report of a study as one HTML document.
+def render_report(study: Study, facts: CohortFacts, audit: Mapping[str, Any] | None = None) -> Report:
+    """The report of a study.
 
     Args:
-        study: The study.
+        study: The study, with the names for its subjects that are to be shown.
         facts: What to say of the cohort.
         audit: As `tff_affect.report.audit.audit_section` gives it; None where the study was not audited.
 
     Raises:
-        InputError: If a table of predictions is unreadable.
+        InputError: If a table is unreadable.
     """
-    records = tables.headline_records(summarise(study.results, study.dimensions), facts.synthetic, study.privacy)
-    return render(
+    synthetic = facts.synthetic
+    first = [results_section(study, synthetic)]
+    rest = _sections(study, facts)
+    privacy = privacy_section(study)
+    ledger, curve = ledger_table([("", study)]), curve_figures(curve_data([("", study)]), synthetic)
+    page = render(
         "report.html.jinja",
+        title=f"{facts.name}: federated affect recognition",
+        synthetic=synthetic,
+        files=FIGURES,
+        contents=_contents(first, bool(privacy["methods"]), audit is not None, rest),
         facts=facts,
         dimensions=study.dimensions,
-        headline=_headline(records, _protocol(study)),
-        privacy=privacy_section(study),
-        audit=audit,
+        first=first,
+        privacy=privacy,
+        ledger=ledger,
+        curve=curve,
+        curve_caption=_CURVE_CAPTION,
+        audit=_shareable(audit),
+        rest=rest,
         limits=_limits(study),
-        figures=_figures(study, facts),
-        clients=_client_table(study),
         runs=len(study.runs),
+        rerun=rerun_of(study.folder, facts.name),
+        rerun_version=study.environment.get("tff_affect", "of the environment below"),
         config=study.config,
         environment=_flat(study.environment),
     )
+    per_window = tuple(method["clients"] for method in privacy["methods"] if method["clients"] is not None)
+    tables: tuple[DataTable, ...] = (*((ledger,) if ledger is not None else ()), *per_window)
+    beside = Section("privacy", "Privacy", tables=tables, figures=curve)
+    return Report(page, files_of([*first, beside, *rest]))
 
 
-def _protocol(study: Study) -> str:
-    if overlapping_subjects(study):
-        return "not subject-independent: some test clients took part in training"
-    return tables.PROTOCOL if study.splits else "the split of subjects was not kept"
+def _sections(study: Study, facts: CohortFacts) -> list[Section]:
+    """What stands between privacy and limits, as far as there is something to show."""
+    found: list[Section | None] = [
+        participation_section(study),
+        groups_section(study),
+        personal_section(study, facts.synthetic),
+        *figure_sections(study, facts),
+        clients_section(study),
+        quality_section(study, facts.synthetic),
+        cost_section(study),
+    ]
+    return [section for section in found if section is not None]
 
 
-def _headline(records: list[dict[str, Any]], protocol: str) -> dict[str, Any]:
-    columns = tables.headline_columns(records)
-    groups: dict[str, list[tuple[str, list[str]]]] = {}
-    for record in records:
-        rows = groups.setdefault(tables.group_heading(record["dimension"], record["kind"]), [])
-        rows.append((record["method"], tables.headline_cells(record, columns)))
-    return {"columns": columns, "groups": groups, "caption": tables.headline_caption(records, protocol)}
+def _contents(first: Sequence[Section], private: bool, audited: bool, rest: Sequence[Section]) -> list[tuple[str, str]]:
+    """Addresses and headings, in the order of the page."""
+    return [
+        ("what", "What this is"),
+        *((section.key, section.heading) for section in first),
+        *([("privacy", "Privacy")] if private else []),
+        *([("audit", "Privacy audit")] if audited else []),
+        *((section.key, section.heading) for section in rest),
+        ("limits", "Limits"),
+        ("again", "Run it again"),
+    ]
+
+
+def _shareable(audit: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Without the name of a folder that is not a run's."""
+    if audit is None or re.fullmatch(r"seed-\d+(_fold-\d+)?", audit["run"] or ""):
+        return audit
+    return {**audit, "run": ""}
 
 
 def _limits(study: Study) -> dict[str, Any]:
@@ -120,72 +153,12 @@ def _limits(study: Study) -> dict[str, Any]:
         "subject_scaling": _configured(study, "scaling", "subject"),
         "ccc_loss": _configured(study, "loss", "ccc"),
         "post_processed": "post-processed" in set(study.results["kind"]),
+        "pseudonyms": bool(study.shown),
     }
 
 
 def _configured(study: Study, setting: str, value: str) -> bool:
     return re.search(rf"^\s*{setting}: {value}\s*$", study.config, flags=re.MULTILINE) is not None
-
-
-def _figures(study: Study, facts: CohortFacts) -> list[dict[str, Any]]:
-    drawn: dict[str, list[Markup]] = {plot: [] for plot in _CAPTIONS}
-    for dimension in study.dimensions:
-        shown = {
-            "rounds": [
-                plots.rounds_plot(study.per_client, study.rounds, dimension, facts.synthetic, method)
-                for method in FEDERATED_METHODS
-            ],
-            "clients": [plots.clients_plot(study.results, dimension, facts.synthetic)],
-            "slopes": [plots.slopes_plot(study.results, dimension, facts.synthetic)],
-            "traces": [plots.traces_plot(traces(study, dimension), dimension, facts.time_unit, facts.synthetic)],
-        }
-        for plot, images in shown.items():
-            drawn[plot] += [_inline(image) for image in images if image is not None]
-    return [
-        {"heading": _worded(heading, study), "caption": _caption(plot, caption, study), "images": drawn[plot]}
-        for plot, (heading, caption) in _CAPTIONS.items()
-        if drawn[plot]
-    ]
-
-
-def _caption(plot: str, caption: str, study: Study) -> str:
-    """The caption, with the epsilon of each private method that the plot shows."""
-    shown = {"rounds": FEDERATED_METHODS, "clients": PRIVATE_METHODS}.get(plot, (study.federated,))
-    private = [study.privacy.methods[method] for method in shown if method in study.privacy.methods]
-    return " ".join([_worded(caption, study), *(f"{method.method}: {method.headline}." for method in private)])
-
-
-def _worded(text: str, study: Study) -> str:
-    leading = study.federated
-    return text.format(leading=leading, Leading=leading[:1].upper() + leading[1:])
-
-
-def _inline(image: str) -> Markup:
-    """The plot as a part of the page, whose blue it takes."""
-    return inline(image.replace(BLUE.lower(), "var(--blue)"))
-
-
-def _client_table(study: Study) -> dict[str, Any]:
-    """Values of each test client: CCC of every method, then PCC and RMSE of the leading federated one.
-
-    Measured and post-processed values stand in tables of their own.
-    """
-    means = seed_averages(study.results[study.results["kind"].isin(tables.SHOWN_KINDS)])
-    methods = [method for method in METHODS if method in set(means["method"])]
-    columns = [("ccc", method) for method in methods]
-    columns += [(measure, study.federated) for measure in ("pcc", "rmse") if study.federated in methods]
-    rows: dict[str, list[tuple[str, list[str]]]] = {}
-    for dimension, kind in product(study.dimensions, tables.SHOWN_KINDS):
-        part = means[(means["dimension"] == dimension) & (means["kind"] == kind)]
-        wide = part.pivot(index="client", columns="method", values=["ccc", "pcc", "rmse"])
-        if len(wide):
-            cells = [(str(client), _cells(row, columns)) for client, row in wide.iterrows()]
-            rows[tables.group_heading(dimension, kind)] = cells
-    return {"columns": [f"{measure.upper()} {method}" for measure, method in columns], "groups": rows}
-
-
-def _cells(row: pd.Series, columns: list[tuple[str, str]]) -> list[str]:
-    return [tables.number(float(row.get(column, np.nan))) for column in columns]
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

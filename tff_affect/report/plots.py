@@ -7,19 +7,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tff_affect.config import PRIVATE_CENTRALISED, PRIVATE_FEDERATED
-from tff_affect.evaluation.comparison import compare_methods, comparison_text, paired_ccc
-from tff_affect.evaluation.per_client import client_means
-from tff_affect.evaluation.statistics import bootstrap_interval
+from tff_affect.evaluation.comparison import compare_methods, comparison_text
+from tff_affect.report.figure_data import (
+    MEAN_OF_CLIENTS,
+    POOLED,
+    of_test_clients,
+    over_rounds,
+    paired_with_local,
+    thinned,
+)
 from tff_affect.report.study import Trace, leading_method
 from tff_affect.report.svg import BLUE, GREEN, INK, MUTED, ORANGE, SKY, canvas, to_svg
 
-DRAWN_POINTS = 500
 LABELLED_CLIENTS = 60
+MOST_DRAWN = 200
+"""Clients that a plot draws; of more, so many at equal distances in their order."""
 _OTHERS = (
     ("centralised", "s", GREEN),
     ("local-only", "^", ORANGE),
@@ -52,32 +60,31 @@ def rounds_plot(
     """
     from matplotlib.ticker import MaxNLocator
 
-    wanted = "method == @method and dimension == @dimension and partition == 'development'"
-    found, rounds = per_client.query(wanted).dropna(subset="ccc"), rounds[rounds["method"] == method]
-    if found.empty:
+    frame = over_rounds(per_client, rounds, dimension, method)
+    if frame.empty:
         return None
-    lines = found.pivot_table(index="round", columns="client", values="ccc", aggfunc="mean")
-    reached = found.groupby(["seed", "fold"])["round"].max()
+    series = {str(name): part.set_index("round")["ccc"] for name, part in frame.groupby("series", sort=False)}
+    mean, pooled = series.pop(MEAN_OF_CLIENTS), series.pop(POOLED, None)
+    runs = per_client.query("method == @method and partition == 'development'")[["seed", "fold"]].drop_duplicates()
     of_method = "" if method == "federated" else f", {method}"
-    name, mean = _name("rounds", dimension + of_method), lines.mean(axis=1).loc[: reached.min()]
+    name = _name("rounds", dimension + of_method)
     # A single point has no line, so it needs a marker.
-    marker = "o" if len(lines) == 1 else None
+    marker = "o" if frame["round"].nunique() == 1 else None
     with canvas(name, 3.6) as (figure, (axes,)):
-        axes.plot(lines.index, lines.to_numpy(), color=SKY, linewidth=0.8, alpha=0.7, marker=marker)
+        for line in _some(list(series.values())):
+            axes.plot(line.index, line, color=SKY, linewidth=0.8, alpha=0.7, marker=marker)
         axes.plot([], [], color=SKY, label="each client")
-        axes.plot(mean.index, mean, color=BLUE, linewidth=2.6, label="mean over clients", marker=marker)
-        column = f"development_ccc_{dimension}_pooled"
-        if column in rounds.columns:
-            pooled = rounds.groupby("round")[column].mean().dropna().loc[: reached.min()]
-            axes.plot(pooled.index, pooled, color=ORANGE, linewidth=2, linestyle="--", label="pooled", marker=marker)
+        axes.plot(mean.index, mean, color=BLUE, linewidth=2.6, label=MEAN_OF_CLIENTS, marker=marker)
+        if pooled is not None:
+            axes.plot(pooled.index, pooled, color=ORANGE, linewidth=2, linestyle="--", label=POOLED, marker=marker)
         axes.set(xlabel="round", ylabel="CCC")
         axes.axhline(0, color=MUTED, linewidth=0.8)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.legend(loc="outside lower center", ncols=3)
         title = f"{dimension.capitalize()}: development clients over rounds{of_method}"
         end = f"their mean ends at {mean.iloc[-1]:.3f}, round {mean.index[-1]}"
-        end += f", the last that all {len(reached)} runs reached." if len(reached) > 1 else "."
-        return to_svg(figure, name, title, f"CCC of {lines.shape[1]} development clients; {end}", synthetic)
+        end += f", the last that all {len(runs)} runs reached." if len(runs) > 1 else "."
+        return to_svg(figure, name, title, f"CCC of {len(series)} development clients; {end}", synthetic)
 
 
 def clients_plot(results: pd.DataFrame, dimension: str, synthetic: bool) -> str | None:
@@ -89,37 +96,43 @@ def clients_plot(results: pd.DataFrame, dimension: str, synthetic: bool) -> str 
     Returns:
         The SVG, or None where there is no federated result.
     """
-    means = client_means(results).query("kind == 'measured' and dimension == @dimension")
-    leading = leading_method(results)
-    seeds = means[means["method"] == leading].pivot_table(index="client", columns="seed", values="ccc")
-    if seeds.empty:
+    frame, leading = of_test_clients(results, dimension), leading_method(results)
+    if frame.empty:
         return None
-    federated = seeds.mean(axis=1).sort_values()
-    seeds, places = seeds.loc[federated.index], np.arange(len(federated))
-    low, high = bootstrap_interval(federated.to_numpy())
+    low, high = frame[["mean_low", "mean_high"]].iloc[0]
+    federated, text = frame[leading], _extremes(frame, leading)
+    frame = frame.iloc[_some(range(len(frame)))].reset_index(drop=True)
+    places = np.arange(len(frame))
     name = _name("clients", dimension)
-    with canvas(name, 1.8 + 0.19 * min(len(federated), LABELLED_CLIENTS)) as (figure, (axes,)):
+    with canvas(name, 1.8 + 0.19 * min(len(frame), LABELLED_CLIENTS)) as (figure, (axes,)):
         if np.isfinite(low):
             axes.axvspan(low, high, color=BLUE, alpha=0.14, linewidth=0, label="95 % interval of the mean")
         axes.axvline(0, color=MUTED, linewidth=0.8)
         for method, marker, colour in (other for other in _OTHERS if other[0] != leading):
-            other = means[means["method"] == method].groupby("client")["ccc"].mean().reindex(federated.index)
-            if other.notna().any():
-                axes.scatter(other, places, marker=marker, s=22, facecolors="none", edgecolors=colour, label=method)
-        if seeds.shape[1] > 1:
+            if method in frame.columns and frame[method].notna().any():
+                axes.scatter(
+                    frame[method], places, marker=marker, s=22, facecolors="none", edgecolors=colour, label=method
+                )
+        if results["seed"].nunique() > 1:
             axes.hlines(
-                places, seeds.min(axis=1), seeds.max(axis=1), color=BLUE, linewidth=1.6, label="range over seeds"
-            )
-        axes.scatter(federated, places, color=BLUE, s=26, zorder=3, label=leading)
-        axes.set(xlabel="CCC", ylim=(-0.8, len(federated) - 0.2))
+                places, frame["lowest_seed"], frame["highest_seed"], color=BLUE, linewidth=1.6,
+                label="range over seeds",
+            )  # fmt: skip
+        axes.scatter(frame[leading], places, color=BLUE, s=26, zorder=3, label=leading)
+        axes.set(xlabel="CCC", ylim=(-0.8, len(frame) - 0.2))
         labelled = len(federated) <= LABELLED_CLIENTS
-        axes.set_yticks(places if labelled else [], list(federated.index) if labelled else [], fontsize=8)
+        axes.set_yticks(places if labelled else [], list(frame["client"]) if labelled else [], fontsize=8)
         figure.legend(loc="outside lower center", ncols=2)
-        text = (
-            f"{len(federated)} test clients; {leading} CCC from {federated.iloc[0]:.3f} ({federated.index[0]}) to "
-            f"{federated.iloc[-1]:.3f} ({federated.index[-1]}), mean {federated.mean():.3f}."
-        )
         return to_svg(figure, name, f"{dimension.capitalize()}: CCC per test client", text, synthetic)
+
+
+def _extremes(frame: pd.DataFrame, leading: str) -> str:
+    """The figure in words: the worst client, the best and the mean."""
+    worst, best = frame.iloc[0], frame.iloc[-1]
+    return (
+        f"{len(frame)} test clients; {leading} CCC from {worst[leading]:.3f} ({worst['client']}) to "
+        f"{best[leading]:.3f} ({best['client']}), mean {frame[leading].mean():.3f}."
+    )
 
 
 def slopes_plot(results: pd.DataFrame, dimension: str, synthetic: bool) -> str | None:
@@ -129,10 +142,11 @@ def slopes_plot(results: pd.DataFrame, dimension: str, synthetic: bool) -> str |
         The SVG, or None where one of the two methods is missing.
     """
     leading = leading_method(results)
-    pairs = paired_ccc(results, dimension, "local-only", leading)
+    pairs = paired_with_local(results, dimension)
     test = compare_methods(results, dimension, leading, "local-only")
-    if pairs is None or test is None:
+    if pairs.empty or test is None:
         return None
+    pairs = pairs[["local-only", leading]]
     gained = pairs[leading] > pairs["local-only"]
     name = _name("slopes", dimension)
     with canvas(name, 3.8) as (figure, (axes,)):
@@ -140,7 +154,14 @@ def slopes_plot(results: pd.DataFrame, dimension: str, synthetic: bool) -> str |
             chosen = pairs[gained == better].to_numpy()
             label = f"{f'{leading} higher' if better else 'not higher'}: {len(chosen)}"
             axes.plot(
-                [0, 1], chosen.T, color=colour, linestyle=style, marker="o", markersize=4, linewidth=1, alpha=0.75
+                [0, 1],
+                chosen[_some(range(len(chosen)))].T,
+                color=colour,
+                linestyle=style,
+                marker="o",
+                markersize=4,
+                linewidth=1,
+                alpha=0.75,
             )
             axes.plot([], [], color=colour, linestyle=style, marker="o", markersize=4, label=label)
         axes.plot([0, 1], pairs.median(), color=INK, linewidth=3, label="median")
@@ -170,21 +191,22 @@ def traces_plot(traces: Sequence[Trace], dimension: str, time_unit: str, synthet
     name = _name("traces", dimension)
     with canvas(name, 1.0 + 1.7 * len(traces), len(traces)) as (figure, panels):
         for axes, trace in zip(panels, traces, strict=True):
-            frame = _thinned(trace.frame)
+            frame = thinned(trace.frame)
             gold, predicted = "gold standard", "prediction"
             if trace is not traces[0]:
                 gold = predicted = "_repeated"
             axes.plot(frame["time"], frame["gold"], color=INK, linewidth=1.4, label=gold)
             axes.plot(frame["time"], frame["predicted"], color=ORANGE, linewidth=1.4, linestyle="--", label=predicted)
-            axes.set_title(f"{trace.place} client {trace.client}, CCC {trace.ccc:.3f}", fontsize=10, loc="left")
+            axes.set_title(f"{trace.place}: {trace.client}, CCC {trace.ccc:.3f}", fontsize=10, loc="left")
             axes.set_ylabel(dimension)
         panels[-1].set_xlabel(f"time ({time_unit}s)")
         figure.legend(loc="outside lower center", ncols=2)
-        text = "; ".join(f"{trace.place} client {trace.client}: CCC {trace.ccc:.3f}" for trace in traces)
+        text = "; ".join(f"{trace.place}: {trace.client}, CCC {trace.ccc:.3f}" for trace in traces)
         return to_svg(figure, name, f"{dimension.capitalize()}: gold standard and prediction", f"{text}.", synthetic)
 
 
-def _thinned(frame: pd.DataFrame) -> pd.DataFrame:
-    """Means of neighbouring frames, so that a long recording is drawn with few points; missing only if all are."""
-    size = -(-len(frame) // DRAWN_POINTS)
-    return frame.groupby(np.arange(len(frame)) // size).mean() if size > 1 else frame
+def _some(entries: Sequence[Any]) -> list[Any]:
+    """All entries, or ``MOST_DRAWN`` of them at equal distances, the first and the last among them."""
+    if len(entries) <= MOST_DRAWN:
+        return list(entries)
+    return [entries[place] for place in np.linspace(0, len(entries) - 1, MOST_DRAWN).round().astype(int)]

@@ -54,8 +54,8 @@ class PrivateMethod:
         said: dict[str, str] = {}
         for guarantee in self.guarantees:
             for remark in guarantee.remarks:
-                words = ("..." if word in guarantee.per_client else word for word in remark.split())
-                said.setdefault(" ".join(words), remark)
+                named = next((f" {client}" for client in guarantee.per_client if remark.endswith(f" {client}")), "")
+                said.setdefault(remark.removesuffix(named), remark)
         return list(said.values())
 
     @property

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pandas as pd
+
 from tff_affect.report.privacy import PrivateMethod
+from tff_affect.report.section import Column, DataTable, slug, text
 from tff_affect.report.study import Study
 from tff_affect.report.tables import epsilon_text
 
@@ -30,24 +33,30 @@ def _settings_from(config: str) -> str:
 
 
 def _method(private: PrivateMethod, settings_from: str) -> dict[str, Any]:
-    columns, clients = _clients(private)
     return {
         "name": private.method,
         "headline": private.headline,
         "remarks": private.remarks,
         "entries": private.entries() + ([("settings chosen", settings_from)] if settings_from else []),
         "outside": private.not_covered(),
-        "columns": columns,
-        "clients": clients,
+        "clients": _clients(private),
     }
 
 
-def _clients(private: PrivateMethod) -> tuple[list[str], list[tuple[str, list[str]]]]:
+def _clients(private: PrivateMethod) -> DataTable | None:
     """Epsilon of each client's windows; with several runs the smallest and the largest over those with the client."""
     rows = private.per_client
-    if len(private.guarantees) == 1:
-        return ["epsilon"], [(client, [epsilon_text(largest)]) for client, _, largest, _ in rows]
-    cells = [
-        (client, [epsilon_text(largest), epsilon_text(smallest), str(runs)]) for client, smallest, largest, runs in rows
+    if not rows:
+        return None
+    frame = pd.DataFrame(rows, columns=["client", "smallest", "largest", "runs"])[
+        ["client", "largest", "smallest", "runs"]
     ]
-    return ["largest epsilon", "smallest epsilon", "runs"], cells
+    several = len(private.guarantees) > 1
+    columns = [
+        text("client", "client"),
+        Column("largest epsilon" if several else "epsilon", ("largest",), epsilon_text),
+    ]
+    if several:
+        columns += [Column("smallest epsilon", ("smallest",), epsilon_text), text("runs", "runs")]
+    name = slug("epsilon-of-clients", private.method)
+    return DataTable(name, f"Epsilon of each training client's windows, {private.method}", frame, tuple(columns))

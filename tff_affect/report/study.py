@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from tff_affect.config import PRIVATE_FEDERATED
 from tff_affect.errors import InputError
 from tff_affect.evaluation.per_client import read_study, run_folders
 from tff_affect.report.privacy import StudyPrivacy, read_privacy
+from tff_affect.report.rerun import shareable_config
 from tff_affect.run_folder import CONFIG, ENVIRONMENT, SPLIT, file_name
 
 FEDERATED_METHODS = ("federated", PRIVATE_FEDERATED)
@@ -31,6 +32,9 @@ class CohortFacts:
         subjects: Subjects in the cohort.
         frame_rate: Frames per time unit.
         time_unit: ``second`` or ``step``.
+        features: Names of the features, in order; empty in studies of older versions, as the rest below.
+        feature_scale: Key of ``tff_affect.cohort.FEATURE_SCALES``.
+        labels: Names of the label dimensions, in order.
     """
 
     name: str
@@ -38,6 +42,9 @@ class CohortFacts:
     subjects: int
     frame_rate: float
     time_unit: str = "second"
+    features: Sequence[str] = ()
+    feature_scale: str = ""
+    labels: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,10 @@ class Study:
         environment: ``environment.json`` of the study, empty where there is none.
         splits: ``split.json`` of each run that has one.
         privacy: ``privacy.json`` of all runs.
+        folder: The study's folder.
+        shown: Subject -> its name in all of the above; empty where subjects have their own.
+        own: The study before subjects were given other names; None where they have their own. Intervals are computed
+            from it: resampling follows the order of the ids, and numbers must not depend on names.
     """
 
     runs: tuple[tuple[int, int, Path], ...]
@@ -65,6 +76,14 @@ class Study:
     environment: dict[str, Any]
     splits: tuple[dict[str, list[str]], ...]
     privacy: StudyPrivacy = field(default_factory=StudyPrivacy)
+    folder: Path = Path()
+    shown: Mapping[str, str] = field(default_factory=dict)
+    own: Study | None = None
+
+    @property
+    def measured(self) -> pd.DataFrame:
+        """``results`` with subjects' own ids."""
+        return self.results if self.own is None else self.own.results
 
     @property
     def federated(self) -> str:
@@ -107,21 +126,17 @@ def open_study(folder: str | Path) -> Study:
         results=results,
         rounds=_tables(runs, "rounds.csv", ["round"]),
         per_client=_tables(runs, "per_client.csv", ["round", "partition", "client", "dimension", "ccc"]),
-        config=_without_paths(_text(Path(folder) / CONFIG)),
+        config=shareable_config(_text(Path(folder) / CONFIG), Path(folder) / CONFIG),
         environment=_object(Path(folder) / ENVIRONMENT),
         splits=tuple(split for split in (_object(path / SPLIT) for _, _, path in runs) if split),
         privacy=read_privacy(runs, results),
+        folder=Path(folder),
     )
 
 
 def leading_method(results: pd.DataFrame) -> str:
     """The federated method that other rows are compared with: without privacy, where there is one."""
     return PRIVATE_FEDERATED if {PRIVATE_FEDERATED} == set(results["method"]) & set(FEDERATED_METHODS) else "federated"
-
-
-def _without_paths(config: str) -> str:
-    """A report is passed on; the cohort is named by its folder alone."""
-    return re.sub(r"^(\s*cohort: ).*?([^/\s]+)/*$", r"\1\2", config, flags=re.MULTILINE)
 
 
 def _tables(runs: tuple[tuple[int, int, Path], ...], name: str, columns: list[str]) -> pd.DataFrame:
@@ -195,7 +210,12 @@ def traces(study: Study, dimension: str) -> list[Trace]:
     """
     seed, method = study.runs[0][0], study.federated
     rows = study.results.query("method == @method and kind == 'measured' and dimension == @dimension and seed == @seed")
-    files = {(fold, path.stem): path for s, fold, run in study.runs if s == seed for path in _predictions(run, method)}
+    files = {
+        (fold, study.shown.get(path.stem, path.stem)): path
+        for s, fold, run in study.runs
+        if s == seed
+        for path in _predictions(run, method)
+    }
     there = [(fold, client) in files for fold, client in zip(rows["fold"], rows["client"], strict=True)]
     kept = rows[np.array(there, dtype=bool)]
     kept = kept.sort_values(["ccc", "client"], ascending=[False, True]).reset_index(drop=True)

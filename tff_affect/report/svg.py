@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
@@ -22,6 +23,7 @@ BLUE, ORANGE, GREEN, SKY = "#0072B2", "#D55E00", "#009E73", "#56B4E9"
 INK, MUTED = "#202124", "#808488"
 # Narrow, so that text is still readable where the figure is scaled to a phone's width.
 WIDTH = 5.2
+_TITLE_LETTERS = 58
 _STYLE: dict[str, Any] = {
     "font.size": 10,
     "axes.titlesize": 11,
@@ -78,7 +80,8 @@ def to_svg(figure: Figure, name: str, title: str, description: str, synthetic: b
                 0.5, 0.5, "SYNTHETIC", transform=axes.transAxes, ha="center", va="center", rotation=18, fontsize=30,
                 color=MUTED, alpha=0.22, zorder=0,
             )  # fmt: skip
-    figure.suptitle(title, fontsize=11, fontweight="bold")
+    lines = (line for part in title.split("\n") for line in textwrap.wrap(part, _TITLE_LETTERS))
+    figure.suptitle("\n".join(lines), fontsize=11, fontweight="bold")
     stream = io.StringIO()
     figure.savefig(stream, format="svg", metadata={"Date": None})
     body = stream.getvalue()
