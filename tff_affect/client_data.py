@@ -8,7 +8,7 @@ federated process and the data are produced where the client is. NaN marks what 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -74,6 +74,7 @@ class StagedCohort:
         labels: Names of the label dimensions.
         delay: Frames by which the staged labels were moved towards the features.
         data: Window settings.
+        scaling: The one that all features were scaled by; None where each subject's own is, or none.
     """
 
     folder: Path
@@ -82,6 +83,7 @@ class StagedCohort:
     labels: tuple[str, ...]
     delay: int
     data: DataConfig
+    scaling: Scaling | None = field(default=None, compare=False)
 
     @property
     def shape(self) -> WindowShape:
@@ -286,7 +288,7 @@ def stage_cohort(cohort: Cohort, folder: Path, data: DataConfig, scaling: Scalin
             features = Scaling.of_subject(features).apply(features)
         np.concatenate([features, labels], axis=1).astype("<f4").tofile(folder / f"{subject}.f32")
     manifest = cohort.manifest
-    staged = StagedCohort(folder, cohort.subjects, len(manifest.features), manifest.labels, delay, data)
+    staged = StagedCohort(folder, cohort.subjects, len(manifest.features), manifest.labels, delay, data, scaling)
     if data.target == "window":
         _check_targets(staged)
     return staged

@@ -125,6 +125,20 @@ def _scaling_is_that_of_training(cohort: Cohort, model: Path, train_subjects: li
     np.testing.assert_allclose(described.deviation, frames.std(axis=0), rtol=1e-4)
 
 
+@pytest.mark.parametrize(
+    "content", ["{}", "[]", '{"mean": [0], "deviation": [0]}', '{"mean": [0, 1], "deviation": [1]}']
+)
+def test_a_damaged_scaling_is_refused(tmp_path: Path, cohort: Cohort, content: str, command_line: Call) -> None:
+    study = write_study(tmp_path / "study", cohort, "data.scaling=federated", "model.name=gru")
+    said = command_line("export", study, "--to", "onnx")
+    assert said.code == 2
+    assert "scaling.json" in said.err
+    (study / "scaling.json").write_text(content)
+    said = command_line("export", study, "--to", "onnx")
+    assert said.code == 2
+    assert "expected the scaling of 3 features" in said.err
+
+
 def test_what_an_export_says(study: Path, exported: Path, cohort: Cohort) -> None:
     described = ModelDescription.read(exported)
     assert described.features == cohort.manifest.features == ("AU01", "AU06", "AU12")

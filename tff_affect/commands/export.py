@@ -24,7 +24,7 @@ def export(
         bool, typer.Option("--streaming", help="tflite: a model of one frame, with its state as input and output.")
     ] = False,
     cohort: Annotated[
-        Path | None, typer.Option("--cohort", help="The run's cohort, where names or scaling were not kept.")
+        Path | None, typer.Option("--cohort", help="The run's cohort, where names of features were not kept.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

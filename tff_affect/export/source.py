@@ -7,21 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from tff_affect.client_data import WindowShape, delay_in_frames, stage_cohort
+from tff_affect.client_data import WindowShape, delay_in_frames
 from tff_affect.cohort import Cohort, CohortManifest
 from tff_affect.config import METHODS, StudyConfig
 from tff_affect.config_file import load_config
 from tff_affect.errors import InputError
 from tff_affect.evaluation.per_client import run_folders
 from tff_affect.evaluation.postprocess import PostProcessing
-from tff_affect.learning.runtime import local_runtime
-from tff_affect.learning.scaling import federated_scaling
 from tff_affect.report.study import CohortFacts
-from tff_affect.run_folder import COHORT, CONFIG, SPLIT, STUDY, WORKERS, file_name, read_json, read_weights
+from tff_affect.run_folder import COHORT, CONFIG, SCALING, STUDY, file_name, read_json, read_weights
 from tff_affect.runs.planned import DELAY
 from tff_affect.scaling import Scaling
-from tff_affect.splits import Split
-from tff_affect.staging import staging_folder
 
 
 @dataclass(frozen=True)
@@ -37,7 +33,7 @@ class TrainedRun:
         config: The study's, with the annotation delay of this run's split.
         facts: Of its cohort, with names of features and labels.
         weights: In Keras order.
-        scaling: What was fitted on the training clients; None where scaling is another.
+        scaling: Mean and deviation of the training clients; None where scaling is another.
         chain: The post-processing fitted on the development clients; None where there is none.
     """
 
@@ -72,7 +68,7 @@ class RunChoice:
         method: Row of the results table.
         seed: Training seed; None is the first.
         fold: Number of the split; None is the first.
-        cohort: The cohort's folder, where it does not lie where it lay; needed where names or scaling are not kept.
+        cohort: The cohort's folder, where names of features are not kept.
     """
 
     method: str = "federated"
@@ -103,7 +99,8 @@ def read_trained_run(folder: Path, choice: RunChoice) -> TrainedRun:
     facts = _facts(home, choice.cohort)
     found = TrainedRun(home, run, seed, fold, choice.method, config, facts, weights, None, None)
     chain = _chain(run, choice.method, facts)
-    return replace(found, chain=chain, scaling=_scaling(found) if config.data.scaling == "federated" else None)
+    scaling = _scaling(run / SCALING, len(facts.features)) if config.data.scaling == "federated" else None
+    return replace(found, chain=chain, scaling=scaling)
 
 
 def _chosen(folder: Path, choice: RunChoice) -> tuple[int, int, Path]:
@@ -174,25 +171,16 @@ def _chain(run: Path, method: str, facts: CohortFacts) -> PostProcessing | None:
         raise InputError("expected the post-processing that training wrote; train again", file=file) from error
 
 
-def _scaling(run: TrainedRun) -> Scaling:
-    """Federated scaling is fitted anew: studies keep what comes of it, and not the means and deviations themselves."""
-    if WORKERS in read_json(run.study / STUDY):
+def _scaling(file: Path, features: int) -> Scaling:
+    try:
+        found = Scaling.from_json(read_json(file))
+        if len(found.mean) != features:
+            raise ValueError("those of other features")
+    except ValueError as error:
         raise InputError(
-            "features were scaled by the mean and deviation of the training clients, whose data stay with the workers, "
-            "and a study does not keep these; train with data.scaling=subject or none to export",
-            file=run.study,
-        )
-    place = Path(run.config.data.cohort)
-    if not place.is_dir():
-        raise InputError(
-            "features were scaled by the mean and deviation of the training clients, which are fitted anew from the "
-            "cohort; name its folder with --cohort",
-            file=place,
-        )
-    cohort = _opened(place, run.study)
-    train = Split.read(run.folder / SPLIT).train
-    with staging_folder() as folder, local_runtime():
-        return federated_scaling(stage_cohort(cohort, folder, run.config.data), train)
+            f"expected the scaling of {features} features that training wrote; train again", file=file
+        ) from error
+    return found
 
 
 def _manifest(facts: CohortFacts) -> CohortManifest:

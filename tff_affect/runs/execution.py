@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from tff_affect.cohort import Cohort
 from tff_affect.config import METHODS, StudyConfig
 from tff_affect.evaluation.per_client import RESULTS, write_results
 from tff_affect.progress import Progress
-from tff_affect.run_folder import SPLIT, RunFolder, write_json
+from tff_affect.run_folder import SCALING, SPLIT, STUDY, TENSORBOARD, RunFolder, read_json, write_json
 from tff_affect.runs.checks import check_window_delta
 from tff_affect.runs.methods import Learners, Run
 from tff_affect.runs.planned import DELAY, Ceiling, PlannedRun, methods_left, results_of
@@ -33,7 +34,7 @@ class RunExecutor:
 
     def finish(self, run: PlannedRun, staged: StagedCohort, ceiling: Ceiling | None) -> None:
         """Computes the methods of a run that are not in its results yet."""
-        folder = RunFolder(self._study / run.name, self._cohort.manifest.labels)
+        folder = RunFolder(self._study / run.name, self._cohort.manifest.labels, self._tensorboard)
         self._describe(run, staged, folder)
         rows = results_of(folder.path)
         left = methods_left(self._config, rows)
@@ -44,11 +45,18 @@ class RunExecutor:
             rows += work.rows(method) if work is not None else []
             write_results(folder.path / RESULTS, sorted(rows, key=_row_order))
 
+    @cached_property
+    def _tensorboard(self) -> bool:
+        file = self._study / STUDY
+        return file.is_file() and bool(read_json(file).get(TENSORBOARD))
+
     def _describe(self, run: PlannedRun, staged: StagedCohort, folder: RunFolder) -> None:
         run.split.write(folder.path / SPLIT)
         if run.delay is not None:
             unit = self._cohort.manifest.time_unit
             write_json(folder.path / DELAY, {"delay": run.delay, "unit": unit, "frames": staged.delay})
+        if staged.scaling is not None:
+            write_json(folder.path / SCALING, staged.scaling.to_json())
 
     def _work(self, run: PlannedRun, staged: StagedCohort, folder: RunFolder) -> Run:
         check_window_delta(self._config, staged, run.split)
