@@ -126,8 +126,12 @@ def _scaling_is_that_of_training(cohort: Cohort, model: Path, train_subjects: li
 
 
 @pytest.mark.parametrize(
-    "content", ["{}", "[]", '{"mean": [0], "deviation": [0]}', '{"mean": [0, 1], "deviation": [1]}']
-)
+    "content",
+    [
+        "{}", "[]", '{"mean": [0, 0, 0], "deviation": [1, 0, 1]}', '{"mean": [0, 1, 2], "deviation": [1]}',
+        '{"mean": [0], "deviation": [1]}', '{"mean": [NaN, 0, 0], "deviation": [1, 1, 1]}',
+    ],
+)  # fmt: skip
 def test_a_damaged_scaling_is_refused(tmp_path: Path, cohort: Cohort, content: str, command_line: Call) -> None:
     study = write_study(tmp_path / "study", cohort, "data.scaling=federated", "model.name=gru")
     said = command_line("export", study, "--to", "onnx")
