@@ -51,7 +51,12 @@ def replace_text(path: Path, text: str) -> None:
 
 
 def append_text(path: Path, text: str) -> None:
-    """Adds UTF-8 text to a file's end; it is on the disk when this returns. A crash may leave the first part of it.
+    """`append_bytes` of UTF-8 text."""
+    append_bytes(path, text.encode("utf-8"))
+
+
+def append_bytes(path: Path, content: bytes) -> None:
+    """Adds to a file's end; it is on the disk when this returns. A crash may leave the first part of it.
 
     Raises:
         InputError: If it cannot be written there.
@@ -60,7 +65,7 @@ def append_text(path: Path, text: str) -> None:
     with _named_errors(path, "here"), open(path, "ab", buffering=0) as stream:
         size = os.fstat(stream.fileno()).st_size
         try:
-            _write(stream.fileno(), text.encode("utf-8"))
+            _write(stream.fileno(), content)
         except OSError:
             stream.truncate(size)
             raise

@@ -13,11 +13,17 @@ import typer
 
 from tff_affect import __version__
 from tff_affect.commands.anonymize import anonymize_app
+from tff_affect.commands.compare import compare
+from tff_affect.commands.completion import ASKED_BY, completion, prepare_completion
 from tff_affect.commands.data import data_app
+from tff_affect.commands.export import export
 from tff_affect.commands.gait import gait_app
 from tff_affect.commands.grid import grid
 from tff_affect.commands.labels import labels_app
+from tff_affect.commands.personalize import personalize
+from tff_affect.commands.predict import predict
 from tff_affect.commands.privacy import privacy_app
+from tff_affect.commands.report import report
 from tff_affect.commands.shared import AsJson, Out, Processes, Quiet, print_rows
 from tff_affect.commands.video import data_video
 from tff_affect.commands.worker import worker_app
@@ -49,6 +55,8 @@ def main() -> None:
     """Runs the command line; errors of the user are one message on stderr, never a traceback."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if ASKED_BY in os.environ:
+        prepare_completion()
     try:
         app()
     except AffectError as error:
@@ -123,6 +131,9 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the study in OUT, with its own settings.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Accept a privacy.delta of 1 / subjects or more.")] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also write each federated round for TensorBoard.")
+    ] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -146,7 +157,8 @@ def train(
             raise InputError(f"expected --workers alone, found {other} too: the workers hold the data and compute")
         cohort = workers
     study = load_config(config, settings, cohort)
-    _show(run(study, out, resume, make_progress(quiet), processes, hosts=workers), as_json)
+    outcome = run(study, out, resume, make_progress(quiet), processes, hosts=workers, tensorboard=tensorboard)
+    _show(outcome, as_json)
 
 
 @app.command()
@@ -222,6 +234,12 @@ def doctor(
 
 
 app.command("grid")(grid)
+app.command("export")(export)
+app.command("predict")(predict)
+app.command("personalize")(personalize)
+app.command("compare")(compare)
+app.command("completion")(completion)
+app.command("report")(report)
 
 
 def _show(outcome: Outcome, as_json: bool) -> None:

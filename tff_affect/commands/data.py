@@ -226,6 +226,7 @@ def data_convert(
     deltas: Deltas = False,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write a source as a cohort; all of it, or nothing.
 
@@ -237,9 +238,10 @@ def data_convert(
     options = _options(column_map, labels, frame_rate, pose, feature_set, fusion, deltas)
     with counted(make_progress(quiet), "Converting") as on_subject:
         cohort = convert(source, out, options, overwrite, on_subject)
-    for note in cohort.manifest.provenance["notes"]:
+    notes = cohort.manifest.provenance["notes"]
+    for note in () if as_json else notes:
         print(f"note: {note}", file=sys.stderr)
-    print_cohort(cohort)
+    print_cohort(cohort, as_json, notes=notes)
 
 
 @data_app.command("synthesize")
@@ -254,6 +256,7 @@ def data_synthesize(
     ] = "cohort",
     fusion: Annotated[str, typer.Option(help="Gold standard of a cohort: mean, or ccc_centred.")] = "mean",
     overwrite: Overwrite = False,
+    as_json: AsJson = False,
 ) -> None:
     """Generate a SYNTHETIC RECOLA-like cohort, or the files that a tool or corpus would have for it.
 
@@ -265,7 +268,7 @@ def data_synthesize(
 
     config = SyntheticConfig(subjects=subjects, seconds=seconds, frame_rate=frame_rate, seed=seed, fusion=fusion)
     if layout == "cohort":
-        print_cohort(write_synthetic_cohort(out, config, overwrite))
+        print_cohort(write_synthetic_cohort(out, config, overwrite), as_json)
         return
     if layout not in LAYOUTS:
         raise InputError(f"--layout: expected cohort or one of {', '.join(LAYOUTS)}, found {layout!r}")
@@ -273,5 +276,9 @@ def data_synthesize(
         raise InputError(f"--fusion is for a cohort; layout {layout} is fused when it is converted")
     if overwrite:
         raise InputError("--overwrite replaces a cohort, never files in a layout; name a new folder", file=out)
-    print(f"SYNTHETIC {layout} layout of {subjects} subjects: {write_layout(layout, out, config)}")
-    print(f"To a cohort: {how_to_convert(layout, out, config)}")
+    folder, how = write_layout(layout, out, config), how_to_convert(layout, out, config)
+    if as_json:
+        print(json.dumps({"synthetic": True, "layout": layout, "subjects": subjects, "convert": how}, indent=1))
+        return
+    print(f"SYNTHETIC {layout} layout of {subjects} subjects: {folder}")
+    print(f"To a cohort: {how}")

@@ -11,7 +11,7 @@ import typer
 from tff_affect.errors import InputError
 
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the table as JSON.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Out = Annotated[Path, typer.Argument(help="The folder to write; it must be new or empty.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing cohort.")]
 
@@ -61,10 +61,15 @@ def print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
     Console().print(table)
 
 
-def print_cohort(cohort: Any) -> None:
-    """Prints what a cohort holds, in a line."""
+def print_cohort(cohort: Any, as_json: bool = False, **more: Any) -> None:
+    """Prints what a cohort holds, in a line; or as JSON, with what else there is to say of it."""
     manifest = cohort.manifest
     frames = sum(entry.frames for entry in manifest.subjects)
+    if as_json:
+        counts = {"subjects": len(cohort.subjects), "frames": frames, "features": len(manifest.features)}
+        facts = {"synthetic": manifest.synthetic, "name": manifest.name, **counts, "labels": list(manifest.labels)}
+        print(json.dumps({**facts, **more}, indent=1))
+        return
     print(
         f"{manifest.name}: {len(cohort.subjects)} subjects, {frames} frames, {len(manifest.features)} features, "
         f"{'labels ' + ', '.join(manifest.labels) if manifest.labels else 'no labels'}: {cohort.path}"

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tff_affect.commands.data import FrameRate, Fusion, Labels, Pose
-from tff_affect.commands.shared import Out, Overwrite, Quiet, print_cohort
+from tff_affect.commands.shared import AsJson, Out, Overwrite, Quiet, print_cohort
 from tff_affect.errors import InputError
 
 
@@ -31,6 +31,7 @@ def data_video(
     jobs: Annotated[int, typer.Option("--jobs", min=0, help="Videos at a time; 0: one a core.")] = 0,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Follow the face in each video and write action-unit intensities as a cohort; images and landmarks are discarded.
 
@@ -50,8 +51,10 @@ def data_video(
         geometry=geometry, pose=pose, labels=labels, fusion=fusion, frame_rate=frame_rate, processes=jobs
     )
     with counted(make_progress(quiet), "Frames") as on_frames:
-        print_cohort(convert_videos(videos, out, config, overwrite, on_frames))
-    for problem in inspect_source(out).problems:
+        cohort = convert_videos(videos, out, config, overwrite, on_frames)
+    problems = inspect_source(out).problems
+    print_cohort(cohort, as_json, problems=list(problems))
+    for problem in () if as_json else problems:
         print(problem)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import Sequence
@@ -94,14 +95,14 @@ def _subjects(names: str | None, file: Path | None) -> Sequence[str] | None:
 
 
 @cert_app.command("authority")
-def cert_authority(folder: AuthorityFolder, days: Days = 3650, rotate: Rotate = False) -> None:
+def cert_authority(folder: AuthorityFolder, days: Days = 3650, rotate: Rotate = False, as_json: AsJson = False) -> None:
     """Make an authority, which signs certificates. Its key stays in the folder: copy it nowhere.
 
     Example: tff-affect worker cert authority certificates
     """
     from tff_affect.workers.certificates import make_authority
 
-    _said(make_authority(folder, days, rotate))
+    _said(make_authority(folder, days, rotate), folder, as_json)
 
 
 @cert_app.command("worker")
@@ -113,6 +114,7 @@ def cert_worker(
     ],
     days: Days = 90,
     rotate: Rotate = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make a worker's certificate and key in FOLDER/NAME: to be copied to the worker, whole.
 
@@ -122,18 +124,18 @@ def cert_worker(
     """
     from tff_affect.workers.certificates import make_worker
 
-    _said(make_worker(folder, name, address, days, rotate))
+    _said(make_worker(folder, name, address, days, rotate), folder, as_json)
 
 
 @cert_app.command("driver")
-def cert_driver(folder: AuthorityFolder, days: Days = 90, rotate: Rotate = False) -> None:
+def cert_driver(folder: AuthorityFolder, days: Days = 90, rotate: Rotate = False, as_json: AsJson = False) -> None:
     """Make a driver's certificate and key in FOLDER/driver: to be named in hosts.yaml.
 
     Example: tff-affect worker cert driver certificates
     """
     from tff_affect.workers.certificates import make_driver
 
-    _said(make_driver(folder, days, rotate))
+    _said(make_driver(folder, days, rotate), folder, as_json)
 
 
 @cert_app.command("show")
@@ -168,7 +170,10 @@ def _text(row: dict[str, Any]) -> dict[str, str]:
     return texts | {"good until": row["until"], "days left": left}
 
 
-def _said(made: Certificate) -> None:
+def _said(made: Certificate, folder: Path, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(_row(made, folder), indent=1))
+        return
     print(
         f"{made.file}: {made.kind}{f' {made.name}' if made.kind == 'worker' else ''}, good until {made.until:%Y-%m-%d}"
     )

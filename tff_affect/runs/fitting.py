@@ -24,10 +24,12 @@ from tff_affect.learning.sampling import ClientSampling, derived_seed
 from tff_affect.models.registry import Weights, initial_weights
 from tff_affect.progress import Task
 from tff_affect.round_tables import PER_CLIENT, ROUNDS, RoundTables
+from tff_affect.round_timing import RoundTimes
 from tff_affect.run_folder import CHECKPOINTS, RunFolder
 from tff_affect.runs.learners import Learners
 from tff_affect.runs.tuning import BASELINE_RATE, CLIENT_RATE, TuningRecord, choose
 from tff_affect.splits import Split
+from tff_affect.tensorboard_logs import TensorBoardLogs
 
 
 @dataclass(frozen=True)
@@ -146,8 +148,9 @@ class Fitting:
             way.process(rate), self.learners.evaluation, self.config.training, way.sampling, self.split.development,
             self._initial_weights, way.before_round(folder),
         )  # fmt: skip
-        tables = RoundTables(folder, self.folder.dimensions)
-        return program.run(Checkpoints(folder / CHECKPOINTS), _Shown(tables, task, note))
+        logs = TensorBoardLogs(folder) if self.folder.tensorboard else None
+        shown = _Shown(RoundTables(folder, self.folder.dimensions), RoundTimes(folder), logs, task, note)
+        return program.run(Checkpoints(folder / CHECKPOINTS), shown)
 
     def _federated_score(self, weights: Weights) -> float:
         if not all(np.isfinite(w).all() for w in weights):
@@ -161,18 +164,26 @@ def _take_tables(source: Path, target: Path) -> None:
 
 
 class _Shown:
-    """Round tables, with a step of progress per round."""
+    """Round tables, times and, where wanted, logs, with a step of progress per round."""
 
-    def __init__(self, tables: RoundTables, task: Task, note: str) -> None:
-        self._tables, self._task, self._prefix = tables, task, note
+    def __init__(
+        self, tables: RoundTables, times: RoundTimes, logs: TensorBoardLogs | None, task: Task, note: str
+    ) -> None:
+        self._tables, self._times, self._logs, self._task, self._prefix = tables, times, logs, task, note
 
     def resume_after(self, round_number: int) -> None:
         self._tables.resume_after(round_number)
+        self._times.begin()
+        if self._logs is not None:
+            self._logs.begin()
         if round_number:
             self._task.advance(steps=round_number)
 
     def observe(self, result: RoundResult) -> None:
         self._tables.observe(result)
+        self._times.add(result.number)
+        if self._logs is not None:
+            self._logs.follow()
         self._task.advance(self._prefix + _note(result))
 
 

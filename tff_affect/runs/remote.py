@@ -7,10 +7,11 @@ workers; what leaves them are sums of updates over clients, and each client's st
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tff_affect.cohort_catalog import catalog
 from tff_affect.cohort_types import CohortManifest
@@ -60,7 +61,12 @@ def check_remote(config: StudyConfig) -> None:
 
 
 def run_remote_study(
-    config: StudyConfig, hosts_file: Path, folder: Path, resume: bool = False, progress: Progress | None = None
+    config: StudyConfig,
+    hosts_file: Path,
+    folder: Path,
+    resume: bool = False,
+    progress: Progress | None = None,
+    kept: Mapping[str, Any] | None = None,
 ) -> RemoteCohort:
     """Runs, or continues, a study over workers.
 
@@ -70,6 +76,7 @@ def run_remote_study(
         folder: Where.
         resume: Continue what is there; then workers may be missing as long as somebody holds the clients.
         progress: Shows how far it is.
+        kept: What a new study's folder keeps for those who resume it, beside its settings and workers.
 
     Returns:
         What the driver knows of the cohort.
@@ -91,7 +98,7 @@ def run_remote_study(
         placement = placement_of(cohort, hosts)
         run_study(
             config, cohort, make_splits(cohort, config.split), folder, resume, shown,
-            runtime=lambda: workers.computing(placement), kept={WORKERS: cohort.to_json()},
+            runtime=lambda: workers.computing(placement), kept={WORKERS: cohort.to_json(), **(kept or {})},
         )  # fmt: skip
         traffic = workers.traffic
         shown.say(f"workers: {traffic.sent / 1e6:.1f} MB sent to them, {traffic.received / 1e6:.1f} MB received")
