@@ -44,6 +44,7 @@ setup(
         "tensorflow-privacy==0.9.0",
         "tensorflow>=2.14,<2.15",
         "tensorboard>=2.14,<2.15",
+        "setuptools<80.9",
         "jax==0.4.20",
         "dp-accounting>=0.4.3,<0.5",
         "opencv-python==4.11.0.86",

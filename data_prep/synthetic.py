@@ -174,13 +174,13 @@ def synthetic_subjects(config: SyntheticConfig) -> Iterator[tuple[SubjectEntry, 
         yield SubjectEntry(subject=subject.id, groups=dict(subject.groups)), subject.table
 
 
-def write_synthetic_cohort(path: Path, config: SyntheticConfig | None = None, overwrite: bool = False) -> Cohort:
+def write_synthetic_cohort(path: Path, config: SyntheticConfig | None = None, overwrite: bool | None = None) -> Cohort:
     """Writes the synthetic cohort.
 
     Args:
         path: The cohort's folder.
         config: Defaults to ``SyntheticConfig()``.
-        overwrite: Replace an existing cohort.
+        overwrite: Replace an existing cohort; None where nobody is asked.
 
     Raises:
         InputError: If the folder cannot be made.

@@ -129,6 +129,7 @@ def _require_rate(manifest: CohortManifest, request: PredictRequest, described: 
 def _resampled(table: SubjectTable, frame_rate: float) -> SubjectTable:
     """As conversion brings recordings to the clock of labels."""
     time = regular_times(table.time, frame_rate)
+    time = time[time <= table.time[-1]]
     features = to_times(table.features, without_jitter(table.time, frame_rate), time).astype(np.float32)
     return SubjectTable.of_complete_frames(time, features, np.empty((len(time), 0), np.float32))
 

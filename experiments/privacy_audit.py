@@ -8,6 +8,7 @@ from pathlib import Path
 from experiments.sweep import POINTS
 from tff_affect.cohort import MANIFEST, Cohort
 from tff_affect.errors import InputError
+from tff_affect.evaluation.per_client import run_folders
 from tff_affect.progress import Progress
 from tff_affect.runs.audit.result import AuditResult
 from tff_affect.runs.audit.settings import ATTACKS, AUDIT_FOLDER, AuditConfig
@@ -48,6 +49,9 @@ def audit(request: AuditRequest, progress: Progress, processes: int = 1) -> tupl
         from tff_affect.runs.audit.audit import audit_cohort
 
         return _with_page(folder, audit_cohort(cohort, folder, config, progress))
+    if not (source / POINTS).is_dir():
+        # TensorFlow is imported below: that there is no run is said first, and fast.
+        run_folders(source)
     from tff_affect.runs.audit.audit import audit_study
     from tff_affect.runs.audit.audited import AuditedRun
 

@@ -7,18 +7,18 @@ from pathlib import Path
 
 from tff_affect.errors import InputError
 from tff_affect.report.html import write_report
-from tff_affect.report.report_files import REPORT
+from tff_affect.report.report_files import REPORT, ReportOptions
 from tff_affect.report.study import CohortFacts
-from tff_affect.run_folder import COHORT, read_json
+from tff_affect.run_folder import COHORT
 
 
-def report(studies: Sequence[Path], out: Path | None = None, own_names: bool = False) -> list[Path]:
+def report(studies: Sequence[Path], out: Path | None, options: ReportOptions) -> list[Path]:
     """Writes the report of one study, or of several that can be compared.
 
     Args:
         studies: Their folders.
         out: Folder for the report; of one study its own by default.
-        own_names: Show subjects' ids and names of folders.
+        options: What is shown.
 
     Returns:
         The pages written; that over all studies first.
@@ -31,12 +31,12 @@ def report(studies: Sequence[Path], out: Path | None = None, own_names: bool = F
             from tff_affect.report.several import check_out
 
             check_out(out)
-        return [write_report(studies[0], facts_of(studies[0]), out, own_names)]
+        return [write_report(studies[0], facts_of(studies[0]), out, options)]
     if out is None:
         raise InputError("several studies have no folder in common; name one by --out FOLDER")
     from tff_affect.report.several import write_several
 
-    page = write_several(studies, facts_of(studies[0]), out, own_names)
+    page = write_several(studies, facts_of(studies[0]), out, options)
     return [page, *(out / f"study-{place}" / REPORT for place in range(1, len(studies) + 1))]
 
 
@@ -49,7 +49,4 @@ def facts_of(folder: Path) -> CohortFacts:
     file = folder / COHORT
     if not file.is_file() and (folder.resolve().parent / COHORT).is_file():
         file = folder.resolve().parent / COHORT
-    try:
-        return CohortFacts(**read_json(file))
-    except TypeError as error:
-        raise InputError("expected the facts that training wrote; train into a new folder", file=file) from error
+    return CohortFacts.read(file)

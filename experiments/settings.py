@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tff_affect.config import StudyConfig
-from tff_affect.config_file import load_config, named_settings
+from tff_affect.config_file import load_config, named_settings, with_overrides
 
 _Settings = TypeVar("_Settings")
 
@@ -43,8 +43,7 @@ def packaged_settings(schema: type[_Settings], name: str, overrides: Sequence[st
 
     content = (resources.files("experiments") / "configs" / name).read_text(encoding="utf-8")
     with named_settings(all_of_them="the settings are"):
-        config = OmegaConf.merge(
-            OmegaConf.structured(schema), OmegaConf.create(content), OmegaConf.from_dotlist(list(overrides))
-        )
+        config = OmegaConf.merge(OmegaConf.structured(schema), OmegaConf.create(content))
+        config = with_overrides(config, overrides)
         found: Any = OmegaConf.to_object(config)
     return found

@@ -19,13 +19,13 @@ from tff_affect.evaluation.comparison import compare_methods
 from tff_affect.evaluation.fairness import ccc_by_group, read_groups
 from tff_affect.evaluation.per_client import read_study, run_folders, summarise
 from tff_affect.evaluation.statistics import PairedComparison
-from tff_affect.progress import Progress
+from tff_affect.progress import STARTING, Progress
 from tff_affect.report.html import write_report
 from tff_affect.report.model_card import write_model_card
 from tff_affect.report.privacy import StudyPrivacy, read_privacy
 from tff_affect.report.study import CohortFacts, leading_method
 from tff_affect.report.tables import headline_records, write_summary
-from tff_affect.run_folder import COHORT, GROUPS, STUDY, TENSORBOARD, WORKERS, read_json, write_json
+from tff_affect.run_folder import COHORT, GROUPS, STUDY, TENSORBOARD, WORKERS, holds_study, read_json, write_json
 from tff_affect.runs.cohort_tables import write_cohort_tables
 from tff_affect.splits import Split, make_splits
 from tff_affect.staging import private_temporary_files
@@ -84,12 +84,15 @@ def train(
     Raises:
         InputError: For anything wrong with cohort, configuration or folder.
     """
+    progress = progress or Progress()
     _require_way(folder, resume, hosts, tensorboard)
     kept = {TENSORBOARD: True} if tensorboard else {}
     with private_temporary_files():
         if hosts is None:
             cohort = _train_here(config, folder, resume, progress, processes, delay_of, kept)
         else:
+            holds_study(folder, resume)
+            progress.say(STARTING)
             from tff_affect.runs.remote import run_remote_study
 
             cohort = run_remote_study(config, hosts, folder, resume, progress, kept)
@@ -122,14 +125,16 @@ def _train_here(
     config: StudyConfig,
     folder: Path,
     resume: bool,
-    progress: Progress | None,
+    progress: Progress,
     processes: int,
     delay_of: Callable[[Split], float] | None,
     kept: Mapping[str, Any],
 ) -> Cohort:
-    # TensorFlow is imported here: what is wrong with the cohort is said first, and fast.
+    # TensorFlow is imported here: what is wrong with folder and cohort is said first, and fast.
+    holds_study(folder, resume)
     cohort = Cohort.open(config.data.cohort)
     splits = make_splits(cohort, config.split)
+    progress.say(STARTING)
     from tff_affect.runs.study import run_study
 
     ceiling = ceiling_of(cohort, config.data, config.rows)

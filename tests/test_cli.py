@@ -19,6 +19,7 @@ from tff_affect import cli, doctor
 from tff_affect.cohort import Cohort
 from tff_affect.commands.worker import cert_app
 from tff_affect.doctor import Check
+from tff_affect.progress import STARTING
 from tff_affect.run_folder import locked
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -84,6 +85,15 @@ def test_help_has_an_example(command: str, call: Call) -> None:
     assert f"Example: tff-affect {command}" in said.out or not command
 
 
+@pytest.mark.parametrize("group", ["", "data", "labels", "privacy", "anonymize", "gait", "worker", "worker cert"])
+def test_lists_of_commands_are_not_cut_off_and_h_is_for_help(group: str, call: Call) -> None:
+    said = call(*group.split(), "-h")
+    assert said == call(*group.split(), "--help")
+    listed = said.out.split("Commands:\n")[1]
+    assert "..." not in listed
+    assert max(map(len, listed.splitlines())) <= 80
+
+
 def test_every_command_is_looked_at() -> None:
     def names(app: object) -> list[str]:
         return [c.name or c.callback.__name__ for c in app.registered_commands]  # type: ignore[attr-defined]
@@ -107,6 +117,10 @@ def test_help_and_data_commands_do_without_tensorflow(cohort: Path, tmp_path: Pa
     lines += [["data", "inspect", str(table)], ["data", "convert", str(table), str(tmp_path / "out")]]
     lines += [["data", "synthesize", str(tmp_path / "new"), *TINY]]
     lines += [["train", str(tmp_path / "study"), "--cohort", str(tmp_path / "missing")]]
+    full, new = str(tmp_path), str(tmp_path / "other")
+    lines += [["train", full, "--cohort", str(cohort)], ["privacy", "audit", full]]
+    lines += [["export", full, "--to", kind] for kind in ("none", "onnx")]
+    lines += [["predict", full, str(cohort), "--out", new], ["predict", full, str(cohort), "--out", full]]
     code = f"""
 import sys
 from tff_affect import cli
@@ -131,7 +145,7 @@ BAD_SETTINGS = [
     (["training.rounds=2.5"], "training.rounds"),
     (["training.rounds=0"], "training.rounds: expected at least 1, found 0"),
     (["training"], "training"),
-    (["data.window=["], "configuration"),
+    (["data.window=["], "-o data.window=[: the setting is wrong"),
     (["methods=federated"], "methods"),
     (["methods=[centralised]"], "'federated' cannot be left out"),
     (["methods=[magic,federated]"], "magic"),
@@ -223,11 +237,12 @@ def test_a_bad_place_for_a_study_is_one_line(cohort: Path, call: Call, tmp_path:
     (occupied / "kept").write_text("kept", encoding="utf-8")
     file.write_text("kept", encoding="utf-8")
     is_refused(call("train", occupied, "--cohort", cohort), "not empty")
+    assert call("train", tmp_path / "new", "--cohort", cohort, "-o", "model.name=none").err.startswith(STARTING)
     is_refused(call("train", occupied, "--cohort", cohort, "--resume"), "no study to resume")
     is_refused(call("train", file, "--cohort", cohort), "file")
     is_refused(call("train", file / "below", "--cohort", cohort), "cannot write here")
     (occupied / "study.json").write_text("[]", encoding="utf-8")
-    is_refused(call("train", occupied, "--cohort", cohort, "--resume"), "study.json")
+    is_refused(call("train", occupied, "--cohort", cohort, "--resume", "--quiet"), "study.json")
     assert sorted(entry.name for entry in tmp_path.rglob("*")) == ["file", "kept", "occupied", "study.json"]
 
 
@@ -240,7 +255,7 @@ def test_what_only_training_can_know_is_one_line(cohort: Path, call: Call, tmp_p
         ("data.target_delay=1000", "a target delay of 1000 leaves no label"),
     ):
         options = ["-o", setting, *(["-o", "data.hop=1"] if "window" in setting else [])]
-        is_refused(call("train", tmp_path / "study", "--cohort", cohort, *options), word)
+        is_refused(call("train", tmp_path / "study", "--cohort", cohort, "--quiet", *options), word)
     assert list(tmp_path.iterdir()) == []
 
 

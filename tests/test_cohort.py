@@ -18,7 +18,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from sample_cohort import FRAME_RATE, small_manifest, small_subjects
 
-from tff_affect.cohort import Cohort, CohortManifest, SubjectEntry, SubjectTable, new_folder, write_cohort
+from tff_affect.cohort import (
+    Cohort,
+    CohortManifest,
+    SubjectEntry,
+    SubjectTable,
+    check_destination,
+    new_folder,
+    write_cohort,
+)
 from tff_affect.errors import InputError, RunError
 
 WriteSmall = Callable[[], Cohort]
@@ -233,6 +241,19 @@ def test_a_link_to_an_empty_folder_is_written_through(tmp_path: Path) -> None:
     write_cohort(tmp_path / "link", small_manifest(), small_subjects())
     assert (tmp_path / "link").is_symlink()
     assert Cohort.open(tmp_path / "real").subjects == ("P1", "P2", "P3", "P4")
+
+
+def test_overwriting_is_proposed_only_where_it_can_be_asked_for(small_cohort: Cohort, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path, overwrite, proposed in (
+        (small_cohort.path, False, True),
+        (small_cohort.path, None, False),
+        (tmp_path, False, False),
+        (tmp_path, None, False),
+    ):
+        with pytest.raises(InputError, match="not empty; name a new one") as caught:
+            check_destination(path, overwrite)
+        assert ("add --overwrite" in str(caught.value)) == proposed
 
 
 def test_new_folder_appears_only_at_the_end(tmp_path: Path) -> None:

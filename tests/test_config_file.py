@@ -42,6 +42,34 @@ def test_a_broken_file_is_named(tmp_path: Path, content: bytes) -> None:
     assert caught.value.file == str(file)
 
 
+def test_a_file_that_is_not_there_is_called_that(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none\.yaml: no such file"):
+        load_config(tmp_path / "none.yaml", [COHORT])
+
+
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [
+        ("model.unit=5", "Key 'unit' not in 'ModelConfig'"),
+        ("model.units=many", "could not be converted to Integer"),
+        ("model.units=[", "the setting is wrong"),
+        ("methods=federated", "expected a list, such as methods=[federated]"),
+        ("tuning.client_learning_rates=0.1", "expected a list, such as tuning.client_learning_rates=[0.1]"),
+    ],
+)
+def test_a_wrong_setting_is_blamed_and_not_the_file(setting: str, reason: str, tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text("training: {rounds: 7}\n")
+    with pytest.raises(InputError) as caught:
+        load_config(file, [COHORT, "training.rounds=9", setting])
+    assert caught.value.file == f"-o {setting}"
+    assert reason in caught.value.reason
+    file.write_text("model: {unit: 5}\n")
+    with pytest.raises(InputError, match="'unit'") as caught:
+        load_config(file, [COHORT, "training.rounds=9"])
+    assert caught.value.file == str(file)
+
+
 @pytest.mark.parametrize("name", ["a #1", "a: b", "007", "${x}", "???"])
 def test_a_cohorts_folder_is_taken_as_it_is(name: str) -> None:
     assert load_config(None, cohort=name).data.cohort == name

@@ -14,11 +14,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
 import pytest
-from guide_blocks import Block, Step, blocks, shell_words, steps
+from guide_blocks import Block, Step, blocks, command_lines, shell_words, steps
+from typer.main import get_command
+
+from tff_affect import cli
 
 ROOT = Path(__file__).resolve().parents[1]
 GUIDES = ROOT / "docs" / "guides"
@@ -158,6 +162,28 @@ def reader(
 
 def test_all_guides_are_there() -> None:
     assert {page.stem for page in PAGES} == EXPECTED
+
+
+def written_by(page: Path) -> set[Path]:
+    """What a page has written: ``out`` of its commands, their figures, and blocks with names."""
+    text = page.read_text(encoding="utf-8")
+    found = {block.file for block in blocks(text) if block.file}
+    for _, words in command_lines(text):
+        command: Any = get_command(cli.app)
+        while hasattr(command, "commands"):
+            command, words = command.commands[words[0]], words[1:]
+        parameters = command.make_context("", words).params
+        found |= {parameters.get(name) for name in ("out", "heat_map", "plot")} - {None}
+    return {Path(name) for name in found}
+
+
+def test_guides_can_be_followed_one_after_another_in_one_folder() -> None:
+    written = {page.stem: written_by(page) for page in PAGES}
+    assert written["tutorial"] > {Path("small.yaml"), Path("cohorts/tutorial"), Path("runs/lstm"), Path("models/lstm")}
+    for one, other in combinations(written, 2):
+        for mine, theirs in product(written[one], written[other]):
+            apart = not (mine.is_relative_to(theirs) or theirs.is_relative_to(mine))
+            assert apart, f"{one} writes {mine}, {other} writes {theirs}"
 
 
 @pytest.mark.slow

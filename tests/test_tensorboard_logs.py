@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -158,3 +159,8 @@ def test_a_study_is_the_same_with_and_without_logs(command_line: Callable[..., A
     refused = command_line("train", plain, *options, "--resume", "--tensorboard")
     assert refused.code == 2
     assert "begun without --tensorboard" in refused.err
+
+
+def test_the_program_that_shows_logs_can_start() -> None:
+    """It needs pkg_resources, which setuptools 81 and later have no more."""
+    assert import_module("tensorboard.default").get_plugins()

@@ -24,7 +24,7 @@ from tff_affect.commands.personalize import personalize
 from tff_affect.commands.predict import predict
 from tff_affect.commands.privacy import privacy_app
 from tff_affect.commands.report import report
-from tff_affect.commands.shared import AsJson, Out, Processes, Quiet, print_rows
+from tff_affect.commands.shared import AsJson, OutOrResumed, Processes, Quiet, print_rows
 from tff_affect.commands.video import data_video
 from tff_affect.commands.worker import worker_app
 from tff_affect.errors import AffectError, InputError
@@ -39,14 +39,15 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-data_app.command("video")(data_video)
-app.add_typer(data_app, name="data")
-app.add_typer(labels_app, name="labels")
-app.add_typer(privacy_app, name="privacy")
-app.add_typer(anonymize_app, name="anonymize")
-app.add_typer(gait_app, name="gait")
-app.add_typer(worker_app, name="worker")
+data_app.command("video", short_help="Follow the face in each video and write action units.")(data_video)
+app.add_typer(data_app, name="data", short_help="Look at sources, convert them to cohorts, generate some.")
+app.add_typer(labels_app, name="labels", short_help="Fuse raters, measure their agreement, find the delay.")
+app.add_typer(privacy_app, name="privacy", short_help="Plan differential privacy, see its cost, attack its claims.")
+app.add_typer(anonymize_app, name="anonymize", short_help="Train an anonymiser of faces, apply it, judge it.")
+app.add_typer(gait_app, name="gait", short_help="Take gaits apart into emotion and identity.")
+app.add_typer(worker_app, name="worker", short_help="Serve a cohort where it lies, to a driver elsewhere.")
 
 _INTERRUPTED = 130
 
@@ -90,7 +91,7 @@ def _root(
     pass
 
 
-@app.command()
+@app.command(short_help="Train every way on the embedded SYNTHETIC cohort.")
 def demo(
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for cohort and study; default runs/demo-<time>.")
@@ -111,15 +112,16 @@ def demo(
     _show(run(folder, make_progress(quiet)), as_json)
 
 
-@app.command()
+@app.command(short_help="Train federated and its baselines over seeds and folds.")
 def train(
-    out: Out,
+    out: OutOrResumed,
     config: Annotated[Path | None, typer.Option("--config", "-c", help="YAML file with the study's settings.")] = None,
     cohort: Annotated[
         Path | None, typer.Option("--cohort", help="The cohort's folder; short for -o data.cohort=...")
     ] = None,
     override: Annotated[
-        list[str] | None, typer.Option("-o", help="A dotted setting, such as training.rounds=50.")
+        list[str] | None,
+        typer.Option("-o", help="A dotted setting, such as training.rounds=50; all settings: docs/training.md."),
     ] = None,
     seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="Run seeds 0 to N-1.")] = None,
     folds: Annotated[
@@ -161,7 +163,7 @@ def train(
     _show(outcome, as_json)
 
 
-@app.command()
+@app.command(short_help="Summarise a study again from its results.")
 def evaluate(
     study: Annotated[Path, typer.Argument(help="A study's folder, as 'train' wrote it.")], as_json: AsJson = False
 ) -> None:
@@ -174,7 +176,7 @@ def evaluate(
     _show(run(study), as_json)
 
 
-@app.command()
+@app.command(short_help="Show who would train, develop and test.")
 def split(
     cohort: Annotated[Path, typer.Argument(help="The cohort's folder.")],
     override: Annotated[list[str] | None, typer.Option("-o", help="A setting, such as split.scheme=k-fold.")] = None,
@@ -196,7 +198,7 @@ def split(
     print_rows(rows if as_json else texts, as_json)
 
 
-@app.command()
+@app.command(short_help="Check the installation, workers or a job; say what mends it.")
 def doctor(
     smoke: Annotated[bool, typer.Option(help="Also run one round of federated averaging.")] = True,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds that round may take.")] = 120.0,
@@ -216,6 +218,7 @@ def doctor(
     from dataclasses import asdict
 
     from tff_affect.doctor import diagnose, smoke_test
+    from tff_affect.progress import STARTING, make_progress
 
     checks = []
     if workers is not None:
@@ -227,19 +230,22 @@ def doctor(
 
         checks += diagnose_jobs(jobs)
     if workers is None and not jobs:
-        checks = [*diagnose(), *([smoke_test(timeout)] if smoke else [])]
+        checks = diagnose()
+        if smoke:
+            make_progress(quiet=as_json).say(STARTING)
+            checks.append(smoke_test(timeout))
     print_rows([asdict(check) for check in checks], as_json)
     if not all(check.ok for check in checks):
         raise typer.Exit(1)
 
 
-app.command("grid")(grid)
-app.command("export")(export)
-app.command("predict")(predict)
-app.command("personalize")(personalize)
-app.command("compare")(compare)
-app.command("completion")(completion)
-app.command("report")(report)
+app.command("grid", short_help="Train every variant every way under one protocol.")(grid)
+app.command("export", short_help="Write a trained model as TFLite, ONNX or SavedModel.")(export)
+app.command("predict", short_help="Predict perceived affect of new recordings.")(predict)
+app.command("personalize", short_help="Adapt a study's federated model to each test client.")(personalize)
+app.command("compare", short_help="Compare studies, or methods of one, client by client.")(compare)
+app.command("completion", short_help="Print a script by which a shell completes commands.")(completion)
+app.command("report", short_help="Write report.html, and the CSV of every figure.")(report)
 
 
 def _show(outcome: Outcome, as_json: bool) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_federated as tff
 
+import tff_affect.tff_context  # noqa: F401
 from tff_affect.cohort import Cohort, CohortManifest
 from tff_affect.config import DataConfig
 from tff_affect.errors import InputError

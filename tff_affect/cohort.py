@@ -66,7 +66,7 @@ def file_sha256(path: Path) -> str:
 
 
 @contextmanager
-def new_folder(path: Path, overwrite: bool = False) -> Iterator[Path]:
+def new_folder(path: Path, overwrite: bool | None = None) -> Iterator[Path]:
     """Yields a temporary folder that becomes ``path`` only if the block succeeds; nothing half-written is left.
 
     Raises:
@@ -115,8 +115,12 @@ def _new_parents(target: Path) -> Iterator[None]:
         raise
 
 
-def check_destination(path: Path, overwrite: bool = False) -> Path:
+def check_destination(path: Path, overwrite: bool | None = None) -> Path:
     """The resolved path of a folder to write, refused now rather than after long work.
+
+    Args:
+        path: The folder.
+        overwrite: Replace a cohort that is there; None where nobody is asked, so that a refusal does not propose it.
 
     Raises:
         InputError: If ``path`` exists and is not an empty folder, unless ``overwrite`` is set and it holds a cohort.
@@ -130,11 +134,11 @@ def check_destination(path: Path, overwrite: bool = False) -> Path:
     return target
 
 
-def _require_replaceable(path: Path, overwrite: bool) -> None:
+def _require_replaceable(path: Path, overwrite: bool | None) -> None:
     require(path.is_dir(), "expected a folder to write to, found a file", file=path)
-    hint = "" if overwrite else ", or ask to overwrite a cohort"
+    hint = ", or add --overwrite" if overwrite is False and (path / MANIFEST).is_file() else ""
     require(
-        not any(path.iterdir()) or (overwrite and (path / MANIFEST).is_file()),
+        not any(path.iterdir()) or (bool(overwrite) and (path / MANIFEST).is_file()),
         f"the folder exists and is not empty; name a new one{hint}",
         file=path,
     )
@@ -144,7 +148,7 @@ def write_cohort(
     path: Path,
     manifest: CohortManifest,
     subjects: Iterable[tuple[SubjectEntry, SubjectTable]],
-    overwrite: bool = False,
+    overwrite: bool | None = None,
 ) -> Cohort:
     """Writes a cohort folder; all of it, or nothing.
 
@@ -153,7 +157,7 @@ def write_cohort(
         manifest: The manifest; its ``subjects`` are ignored and taken from ``subjects``.
         subjects: Entries (``frames``, ``file`` and ``sha256`` are filled in here) with their tables. May be a
             generator, so that only one subject is in memory at a time.
-        overwrite: Replace an existing cohort.
+        overwrite: Replace an existing cohort; None where nobody is asked.
 
     Returns:
         The cohort, opened.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -34,13 +34,34 @@ def load_config(
     with named_settings(file):
         if file is not None:
             config = OmegaConf.merge(config, OmegaConf.create(_read_yaml(Path(file))))
-        config = OmegaConf.merge(config, OmegaConf.from_dotlist(list(overrides or [])))
+        config = with_overrides(config, overrides or ())
         if cohort is None and OmegaConf.is_missing(config.data, "cohort"):
             raise InputError("data.cohort: name the cohort's folder", file=file)
         if cohort is not None:
             config = OmegaConf.merge(config, {"data": {"cohort": ""}})
         found: Any = OmegaConf.to_object(config)
         return found if cohort is None else replace(found, data=replace(found.data, cohort=str(cohort)))
+
+
+def with_overrides(config: Any, overrides: Sequence[str]) -> Any:
+    """A configuration of OmegaConf with dotted settings merged in, one after another.
+
+    Raises:
+        InputError: For a setting that is unknown or of the wrong type; the message begins with ``-o`` and the setting.
+    """
+    from omegaconf import ListConfig, OmegaConf, ValidationError
+
+    for setting in overrides:
+        with named_settings(f"-o {setting}", "the setting is"):
+            try:
+                config = OmegaConf.merge(config, OmegaConf.from_dotlist([setting]))
+            except ValidationError as error:
+                name, _, value = setting.partition("=")
+                if not isinstance(OmegaConf.select(config, name), ListConfig):
+                    raise
+                reason = f"expected a list, such as {name}=[{value}]"
+                raise InputError(reason, file=f"-o {setting}") from error
+    return config
 
 
 @contextmanager
@@ -66,6 +87,8 @@ def named_settings(file: object | None = None, all_of_them: str = "the configura
 def _read_yaml(file: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError("no such file", file=file) from error
     except (OSError, UnicodeDecodeError) as error:
         raise InputError("expected a readable UTF-8 YAML file", file=file) from error
     except yaml.MarkedYAMLError as error:

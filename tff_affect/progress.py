@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Protocol, TextIO
 
+STARTING = "starting TensorFlow Federated"
+"""Said before it is imported, which takes seconds."""
 _SECONDS_BETWEEN_LINES = 10.0
 
 

@@ -64,6 +64,24 @@ def environment() -> dict[str, Any]:
     }
 
 
+def holds_study(folder: Path, resume: bool) -> bool:
+    """Whether a study was begun in the folder that one is to be written to.
+
+    Raises:
+        InputError: If nothing can be written there, it holds a study that is not to be resumed, or something else.
+    """
+    place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not (place.is_dir() and os.access(place, os.W_OK)):
+        raise InputError("cannot write here; name a folder that can be made or is yours", file=folder)
+    if not folder.exists() or not any(folder.iterdir()):
+        return False
+    if not resume:
+        raise InputError("the folder is not empty; name a new one, or add --resume to continue a study", file=folder)
+    if not (folder / STUDY).is_file():
+        raise InputError("there is no study to resume here", file=folder)
+    return True
+
+
 class RunFolder:
     """Files of one run.
 
@@ -196,5 +214,5 @@ def read_json(file: Path) -> Any:
         return json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError("the file is missing; expected a finished study", file=file) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError("not valid JSON", file=file) from error

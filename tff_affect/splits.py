@@ -16,6 +16,8 @@ from tff_affect.errors import InputError
 from tff_affect.recola_partitions import recola_partition
 from tff_affect.run_folder import read_json
 
+_PARTS = ("train", "development", "test")
+
 
 @dataclass(frozen=True)
 class Split:
@@ -41,18 +43,33 @@ class Split:
         """Reads what `write` wrote.
 
         Raises:
-            InputError: If the file is missing or holds something else.
+            InputError: If the file is missing or holds something else, or nobody or somebody twice.
         """
+        found = read_partitions(file)
         try:
-            return cls(**{name: tuple(map(str, subjects)) for name, subjects in read_json(file).items()})
-        except (AttributeError, TypeError) as error:
-            raise InputError(
-                "expected the subjects of train, development and test; do not edit it", file=file
-            ) from error
+            return cls(**{name: tuple(subjects) for name, subjects in found.items()})
+        except InputError as error:
+            raise InputError(f"{error.reason}; do not edit it", file=file) from error
 
     def write(self, file: Path) -> None:
         """Writes the split as JSON."""
         replace_text(file, json.dumps(asdict(self), indent=1) + "\n")
+
+
+def read_partitions(file: Path) -> dict[str, list[str]]:
+    """The subjects of each partition as `Split.write` wrote them, even where one is empty or somebody is in two.
+
+    Raises:
+        InputError: If the file is missing or holds something else.
+    """
+    found = read_json(file)
+    if not isinstance(found, dict) or set(found) != set(_PARTS) or not all(map(_are_names, found.values())):
+        raise InputError("expected lists of subjects under train, development and test; do not edit it", file=file)
+    return {name: found[name] for name in _PARTS}
+
+
+def _are_names(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) and each and each.isprintable() for each in value)
 
 
 def make_splits(cohort: Cohort, config: SplitConfig) -> tuple[Split, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data_prep.layouts.registry import write_layout
 from data_prep.synthetic import write_synthetic_cohort
 from data_prep.synthetic_model import SyntheticConfig
 from tff_affect.cohort import CohortManifest, SubjectEntry, SubjectTable, write_cohort
@@ -55,6 +57,17 @@ def test_every_column_is_shown_whole(cohort: Path, call: Call) -> None:
         assert word in out
     assert "…" not in out
     assert out.rstrip().endswith("nothing wrong")
+
+
+def test_a_source_without_labels_is_said_to_be_for_predicting(tmp_path: Path, command_line: Call, call: Call) -> None:
+    source = write_layout("openface-2", tmp_path / "source", SyntheticConfig(subjects=2, seconds=20, frame_rate=5))
+    assert "no labels:" not in call(source)[1]
+    shutil.rmtree(source / "labels")
+    said = "no labels: can be predicted from, not trained on; --labels FOLDER adds them\n"
+    assert said in call(source)[1]
+    code, out, _ = command_line("data", "convert", source, tmp_path / "cohort", "--quiet")
+    assert (code, out.endswith(said)) == (0, True)
+    assert "converting the source again with --labels FOLDER adds them" in call(tmp_path / "cohort")[1]
 
 
 def test_problems_and_counts_are_printed(poor: Path, call: Call) -> None:

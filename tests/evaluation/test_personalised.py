@@ -55,7 +55,8 @@ def test_gains_are_means_over_seeds_then_clients(frame: pd.DataFrame) -> None:
 
 
 def test_who_neither_gains_nor_loses_is_no_loser(frame: pd.DataFrame) -> None:
-    frame["gain"] = -1e-12
+    frame["after"] = frame["before"] - 1e-12
+    frame["gain"] = frame["after"] - frame["before"]
     assert list(gains(frame)["losers"]) == [0, 0]
 
 

@@ -174,3 +174,16 @@ def test_a_gain_counts_who_loses() -> None:
     assert (found.low, found.high) == bootstrap_interval([0.2, -0.1, 0.2, 0.0])
     assert found.test == paired_wilcoxon(after, before)
     assert np.isnan(gain([], []).mean)
+
+
+def test_intervals_do_not_follow_the_order_of_the_clients() -> None:
+    values = np.random.default_rng(0).normal(size=7)
+    expected = bootstrap_interval(values)
+    assert bootstrap_interval(values[::-1]) == expected
+    assert bootstrap_interval(np.append(np.nan, values[[3, 1, 2, 0, 6, 5, 4]])) == expected
+
+
+def test_clients_without_a_difference_leave_the_test_exact() -> None:
+    """By all ways to give signs to the five that differ: 2 of 32 are as extreme."""
+    found = paired_wilcoxon([0, 0, 1, 2, 3, 4, 5], np.zeros(7))
+    assert (found.p_value, found.n) == (pytest.approx(2 / 32), 7)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -158,6 +160,16 @@ def test_what_an_export_says(study: Path, exported: Path, cohort: Cohort) -> Non
     assert str(study) not in text
     assert not any(subject in text for subject in cohort.subjects)
     assert "SYNTHETIC" in (exported / "MODEL_CARD.md").read_text(encoding="utf-8")
+
+
+def test_the_end_of_the_interpreter_is_silent(study: Path, tmp_path: Path) -> None:
+    """In a process of its own: TFF's own context must not outlive what it needs."""
+    code = "import sys; from tff_affect.cli import main; sys.argv[0] = 'tff-affect'; main()"
+    arguments = ["export", str(study), "--to", "savedmodel", "--out", str(tmp_path / "model")]
+    # What setuptools says of a package that TensorFlow imports is not ours.
+    quiet = ("-W", "ignore:pkg_resources is deprecated:UserWarning")
+    said = subprocess.run([sys.executable, *quiet, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stderr) == (0, "")
 
 
 REFUSED = [

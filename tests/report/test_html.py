@@ -17,6 +17,7 @@ from tff_affect.evaluation.per_client import read_results, read_study, summarise
 from tff_affect.privacy.guarantee import Guarantee
 from tff_affect.report import html
 from tff_affect.report.html import write_report
+from tff_affect.report.report_files import ReportOptions
 from tff_affect.report.study import CohortFacts
 
 FACTS = CohortFacts("toy <b>cohort</b>", True, 12, 25.0)
@@ -64,7 +65,7 @@ def test_names_and_files_are_escaped(make_study: Callable[..., Path]) -> None:
     study = make_study()
     results = study / "seed-0" / "results.csv"
     results.write_text(results.read_text().replace("P16", "<i>P16"))
-    text = write_report(study, FACTS, own_names=True).read_text()
+    text = write_report(study, FACTS, options=ReportOptions(own_names=True)).read_text()
     assert "toy &lt;b&gt;cohort&lt;/b&gt;" in text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
     assert "&lt;i&gt;P16" in text
@@ -86,11 +87,11 @@ def test_the_table_shows_the_summary(make_study: Callable[..., Path]) -> None:
 
 def test_post_processed_numbers_have_rows_and_tables_of_their_own(make_study: Callable[..., Path]) -> None:
     study = make_study()
-    plain = write_report(study, FACTS, own_names=True).read_text()
+    plain = write_report(study, FACTS, options=ReportOptions(own_names=True)).read_text()
     results = read_results(study / "seed-0" / "results.csv")
     added = results.query("kind == 'measured' and method == 'federated'").assign(kind="post-processed", ccc=0.875)
     write_results(study / "seed-0" / "results.csv", pd.concat([results, added]).to_dict("records"))
-    text = write_report(study, FACTS, own_names=True).read_text()
+    text = write_report(study, FACTS, options=ReportOptions(own_names=True)).read_text()
     for dimension in DIMENSIONS:
         assert f">{dimension}, post-processed</th>" in text
         assert f"SYNTHETIC data. Test clients, {dimension}, post-processed</span>" in text
@@ -137,7 +138,7 @@ def test_a_leak_between_subjects_is_said(make_study: Callable[..., Path]) -> Non
     study = make_study()
     split = {"train": ["P1", "P16"], "development": [], "test": CLIENTS}
     (study / "seed-0" / "split.json").write_text(json.dumps(split))
-    text = write_report(study, FACTS, own_names=True).read_text()
+    text = write_report(study, FACTS, options=ReportOptions(own_names=True)).read_text()
     assert "<strong>Not subject-independent:</strong> P16" in text
     assert "no test client took part in training" not in text
 
@@ -272,7 +273,7 @@ def test_windows_show_the_epsilon_of_each_client(make_private_study: Callable[..
         return guarantee(max(clients.values()), unit="window", per_client=clients)
 
     study = make_private_study(of(P1=3.0, P2=math.inf))
-    said = section(write_report(study, FACTS, own_names=True).read_text(), "Privacy")
+    said = section(write_report(study, FACTS, options=ReportOptions(own_names=True)).read_text(), "Privacy")
     assert "can tell of one window" in said
     assert '<tr><th scope="row">P2</th><td>inf</td></tr> <tr><th scope="row">P1</th><td>3</td></tr>' in said
     for seed, stated in enumerate((of(P1=3.0, P2=1.0), of(P1=2.0, P3=2.5))):
@@ -280,7 +281,7 @@ def test_windows_show_the_epsilon_of_each_client(make_private_study: Callable[..
         run.mkdir(exist_ok=True)
         shutil.copy(study / "seed-0" / "results.csv", run / "copy.csv").rename(run / "results.csv")
         write_privacy(run, {PRIVATE_FEDERATED: stated})
-    said = section(write_report(study, FACTS, own_names=True).read_text(), "Privacy")
+    said = section(write_report(study, FACTS, options=ReportOptions(own_names=True)).read_text(), "Privacy")
     assert re.findall(r'data-sources="\w+">([\w ]+ epsilon|runs)<', said) == [
         "largest epsilon",
         "smallest epsilon",

@@ -32,7 +32,7 @@ def write_groups(study: Study, group_of: Callable[[str], str]) -> None:
 
 def test_groups_and_their_gap_are_the_means_of_their_clients(study: Study) -> None:
     write_groups(study, lambda client: "late" if client.startswith("X") else "early")
-    section = groups_section(study)
+    section = groups_section(study, True)
     assert section is not None
     groups, gaps = section.tables
     rows = study.results.query("kind == 'measured' and method == 'federated' and dimension == 'arousal'")
@@ -52,7 +52,7 @@ def test_small_groups_are_said_not_to_be_shown(study: Study) -> None:
         return "many" if client.startswith("X") else ("few" if client in ("P16", "P17") else "some")
 
     write_groups(study, group_of)
-    section = groups_section(study)
+    section = groups_section(study, True)
     assert section is not None
     cells = {row[1]: row[2:] for _, rows in section.tables[0].groups for row in rows}
     assert cells["few"] == ["not shown", "not shown", "-"]
@@ -64,14 +64,14 @@ def test_small_groups_are_said_not_to_be_shown(study: Study) -> None:
 
 def test_nothing_that_can_be_shown_is_a_sentence(study: Study) -> None:
     write_groups(study, lambda client: client)
-    section = groups_section(study)
+    section = groups_section(study, True)
     assert section is not None
     assert not section.tables
     assert "no group can be shown (site)" in section.texts[-1]
 
 
 def test_without_groups_or_scores_of_both_sides_there_is_no_section(study: Study) -> None:
-    assert groups_section(study) is None
+    assert groups_section(study, True) is None
     assert participation_section(study) is None
 
 

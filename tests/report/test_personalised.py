@@ -40,7 +40,7 @@ def test_every_table_says_what_was_measured_on_whom(frame: pd.DataFrame) -> None
     for part in (
         "8 test clients, 1 seed, one split", "Unit: the client", "first 40%", "after a gap of 2 seconds",
         'the study\'s "federated" model', "chosen on development clients", "whole recording, without labels",
-        "constant in the later part, counted as 0 before and after: 1 client", "Left out: P9 (it is too short)",
+        "constant in the later part, counted as 0 before and after: 1 client", "Left out: 1 client (it is too short)",
     ):  # fmt: skip
         assert part in text
     assert "folds" in caption(frame.assign(fold=[i % 2 for i in range(len(frame))]), SETTINGS)

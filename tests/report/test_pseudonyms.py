@@ -13,7 +13,8 @@ from sample_study import guarantee
 
 from tff_affect.errors import InputError
 from tff_affect.evaluation.per_client import read_study
-from tff_affect.report.pseudonyms import key_of, pseudonyms, renamed, subjects_of, with_pseudonyms
+from tff_affect.privacy.guarantee import named_remark, without_client
+from tff_affect.report.pseudonyms import key_of, pseudonyms, subjects_of, with_pseudonyms
 from tff_affect.report.study import open_study, traces
 
 IDS = [f"P{i}" for i in range(40)]
@@ -86,8 +87,17 @@ def test_remarks_that_differ_in_the_named_client_alone_are_said_once(make_privat
 @pytest.mark.parametrize("subject", ["10", "n", "1", "delta"])
 def test_words_that_happen_to_be_ids_stay(subject: str) -> None:
     remark = "delta is 1 / (10 n) of each client's own n windows; the one named is that of 10"
-    found = renamed(remark, {subject: "client 07"})
-    assert found == (remark if subject != "10" else remark.removesuffix("10") + "client 07")
+    found = without_client(remark, {subject: "client 07"})
+    assert found == ((remark, "") if subject != "10" else (remark.removesuffix("10"), "10"))
+
+
+@given(st.text(min_size=1, max_size=9), st.sets(st.text(max_size=9), max_size=3))
+def test_whoever_a_remark_names_is_found_in_it(client: str, others: set[str]) -> None:
+    before, found = without_client(named_remark(client), {client, *others})
+    assert (before + found, found) == (named_remark(client), client)
+    # What differs in the name alone is the same up to it.
+    assert before == without_client(named_remark("P1"), {"P1"})[0]
+    assert without_client(named_remark(client), others - {client}) == (named_remark(client), "")
 
 
 def test_a_spoilt_table_of_groups_is_named(make_study: Callable[..., Path]) -> None:

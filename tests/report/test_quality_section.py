@@ -43,7 +43,7 @@ def test_clients_outside_every_split_have_another_name_too(make_study: Callable[
     section = quality_section(study, synthetic=False)
     assert section is not None
     assert section.tables[0].frame["client"].str.startswith("client ").all()
-    assert "stranger" not in section.figures[0].svg + section.figures[0].csv()
+    assert "stranger" not in section.figures[0].svg + section.figures[0].csv(True)
 
 
 def test_the_map_is_drawn_in_classes() -> None:

@@ -14,6 +14,7 @@ from sample_study import add_private, guarantee
 from tff_affect.errors import InputError
 from tff_affect.evaluation.per_client import read_study
 from tff_affect.report import html, several
+from tff_affect.report.report_files import ReportOptions
 from tff_affect.report.several import write_several
 from tff_affect.report.study import CohortFacts
 
@@ -35,7 +36,7 @@ def studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 def test_the_page_compares_and_leads_to_each_study(studies: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
-    page = write_several(studies, FACTS, out)
+    page = write_several(studies, FACTS, out, ReportOptions())
     text = page.read_text(encoding="utf-8")
     assert page == out / "report.html"
     assert re.findall(r'href="([^#].*?)"', text) == ["study-1/report.html", "study-2/report.html"]
@@ -55,7 +56,7 @@ def test_the_page_compares_and_leads_to_each_study(studies: list[Path], tmp_path
 
 
 def test_clients_have_the_same_names_in_all_reports(studies: list[Path], tmp_path: Path) -> None:
-    write_several(studies, FACTS, tmp_path / "out")
+    write_several(studies, FACTS, tmp_path / "out", ReportOptions())
     frames = [
         pd.read_csv(tmp_path / "out" / f"study-{place}" / "figures" / "test-clients-arousal.csv") for place in (1, 2)
     ]
@@ -65,7 +66,7 @@ def test_clients_have_the_same_names_in_all_reports(studies: list[Path], tmp_pat
 
 
 def test_own_names_are_shown_when_asked_for(studies: list[Path], tmp_path: Path) -> None:
-    text = write_several(studies, FACTS, tmp_path / "out", own_names=True).read_text(encoding="utf-8")
+    text = write_several(studies, FACTS, tmp_path / "out", ReportOptions(own_names=True)).read_text(encoding="utf-8")
     assert "arousal: somebodys-first and somebodys-second" in text
     own = (tmp_path / "out" / "study-1" / "report.html").read_text(encoding="utf-8")
     assert '<th scope="row">P16</th>' in own
@@ -74,7 +75,7 @@ def test_own_names_are_shown_when_asked_for(studies: list[Path], tmp_path: Path)
 def test_what_compare_refuses_is_refused_and_nothing_is_written(studies: list[Path], tmp_path: Path) -> None:
     alter(studies[1] / "seed-0" / "split.json", lambda split: split["train"].remove("P2"))
     with pytest.raises(InputError, match="different splits"):
-        write_several(studies, FACTS, tmp_path / "out")
+        write_several(studies, FACTS, tmp_path / "out", ReportOptions())
     assert not (tmp_path / "out").exists()
 
 
@@ -84,7 +85,7 @@ def test_studies_without_a_method_in_common_have_no_pairs(studies: list[Path], t
         lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
         wanted = [line for line in lines[1:] if line.startswith((f"{kept},", "mean predictor,"))]
         file.write_text("".join([lines[0], *wanted]), encoding="utf-8")
-    text = write_several(studies, FACTS, tmp_path / "out").read_text(encoding="utf-8")
+    text = write_several(studies, FACTS, tmp_path / "out", ReportOptions()).read_text(encoding="utf-8")
     assert "nothing to pair by client" in section(text, "Comparison")
     assert ">centralised, without privacy</text>" in text
 
@@ -98,5 +99,5 @@ def test_a_folder_of_something_else_is_left_alone(studies: list[Path], tmp_path:
         out.mkdir()
         (out / "mine").write_text("kept", encoding="utf-8")
     with pytest.raises(InputError, match=r"name a new one|found a file"):
-        several.write_several(studies, FACTS, out)
+        several.write_several(studies, FACTS, out, ReportOptions())
     assert (out if kind == "file" else out / "mine").read_text(encoding="utf-8") == "kept"

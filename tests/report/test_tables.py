@@ -118,6 +118,20 @@ def test_the_caption_says_what_ceilings_and_constants_are(make_study: Callable[.
     caption = headline_caption(headline_records(summarise(measured, DIMENSIONS), synthetic=True))
     assert "eiling" not in caption
     assert "constant" not in caption
+    assert "ocal-only" not in caption
+
+
+def test_the_caption_explains_what_the_table_has_alone(make_study: Callable[..., Path]) -> None:
+    results = read_study(make_study())
+    caption = headline_caption(headline_records(summarise(results, DIMENSIONS), synthetic=True))
+    assert "Local-only: each training client's own model" in caption
+    assert "too few" not in caption
+    federated = results[results["method"].isin(["federated"]) | (results["kind"] == "attainable")]
+    caption = headline_caption(headline_records(summarise(federated, DIMENSIONS), synthetic=True))
+    assert "Ceiling: the best causal linear filter that knows the test client's own generative parameters." in caption
+    assert "ocal-only" not in caption
+    two = results[results["client"].isin(CLIENTS[:2])]
+    assert "(-: too few clients)" in headline_caption(headline_records(summarise(two, DIMENSIONS), synthetic=True))
 
 
 def test_a_constant_local_model_is_flagged_beside_a_mean_that_is_not_0(make_study: Callable[..., Path]) -> None:

@@ -157,7 +157,39 @@ def test_refuses_what_cannot_be_parted_at_all(made: Made, tmp_path: Path) -> Non
     personal = replace(QUICK, share=0.01)
     with pytest.raises(InputError, match="every train client's recording is too short to be parted"):
         PersonalStudy.open(made.study, personal).personalise(tmp_path / "out", Progress())
-    assert not (tmp_path / "out" / FILE).exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_refused_changes_no_earlier_personalisation(copied: Made) -> None:
+    before = {file: file.read_bytes() for file in copied.folder.rglob("*") if file.is_file()}
+    with pytest.raises(InputError, match="too short to be parted"):
+        PersonalStudy.open(copied.study, replace(QUICK, share=0.01)).personalise(copied.folder, Progress())
+    RunFolder(copied.study, ()).write_weights("federated", [np.zeros(3, np.float32)])
+    with pytest.raises(InputError, match="expected weights of the study's network"):
+        PersonalStudy.open(copied.study, replace(QUICK, share=0.4)).personalise(copied.folder, Progress())
+    assert {file: file.read_bytes() for file in copied.folder.rglob("*") if file.is_file()} == before
+
+
+def test_fewer_ways_take_no_other_out_of_the_tables(copied: Made) -> None:
+    whole = (copied.folder / FILE).read_bytes()
+    settings = json.loads((copied.folder / SETTINGS).read_text())
+    fewer = replace(QUICK, ways=("shift",))
+    frame = PersonalStudy.open(copied.study, fewer).personalise(copied.folder, Progress())
+    pd.testing.assert_frame_equal(frame, copied.frame)
+    assert (copied.folder / FILE).read_bytes() == whole
+    assert json.loads((copied.folder / SETTINGS).read_text()) == settings
+
+
+def test_ways_of_other_settings_or_damaged_stay_out_of_the_tables(copied: Made) -> None:
+    """With other passes, the mean shift alone is of one protocol with what is asked for."""
+    fewer = replace(QUICK, ways=("head",), passes=(1,))
+    frame = PersonalStudy.open(copied.study, fewer).personalise(copied.folder, Progress())
+    assert list(frame["way"].unique()) == ["shift", "head"]
+    settings = json.loads((copied.folder / SETTINGS).read_text())
+    assert settings["ways"] == [choice["way"] for choice in settings["choices"]] == ["shift", "head"]
+    next((copied.folder / PARTS).rglob("shift.json")).write_text("{}")
+    frame = PersonalStudy.open(copied.study, fewer).personalise(copied.folder, Progress())
+    assert list(frame["way"].unique()) == ["head"]
 
 
 def test_refuses_another_cohort(made: Made, tmp_path: Path) -> None:
@@ -188,6 +220,16 @@ def test_refuses_a_study_of_workers(copied: Made) -> None:
     content = json.loads((copied.study / STUDY).read_text())
     write_json(copied.study / STUDY, content | {"workers": {}})
     with pytest.raises(InputError, match="its workers hold the data"):
+        PersonalStudy.open(copied.study, QUICK)
+
+
+def test_refuses_a_study_that_lacks_a_fold(copied: Made) -> None:
+    content = json.loads((copied.study / STUDY).read_text())
+    write_json(copied.study / STUDY, content | {"split": {"scheme": "k-fold", "folds": 2}})
+    run = copied.study / "seed-4_fold-1"
+    run.mkdir()
+    (copied.study / RESULTS).rename(run / RESULTS)
+    with pytest.raises(InputError, match="no results of seed-4_fold-0; finish it with 'tff-affect train"):
         PersonalStudy.open(copied.study, QUICK)
 
 

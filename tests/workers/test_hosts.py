@@ -106,9 +106,11 @@ def test_no_workers_are_refused(text: str, folder: Path) -> None:
 
 def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "hosts.yaml").write_bytes(b"\xff\xfe")
-    for file in (tmp_path / "none.yaml", tmp_path, tmp_path / "hosts.yaml"):
+    for file in (tmp_path, tmp_path / "hosts.yaml"):
         with pytest.raises(InputError, match="expected a readable UTF-8 YAML file"):
             read_hosts(file)
+    with pytest.raises(InputError, match="no such file"):
+        read_hosts(tmp_path / "none.yaml")
 
 
 @given(

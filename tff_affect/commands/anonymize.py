@@ -39,7 +39,7 @@ Override = Annotated[
 ]
 
 
-@anonymize_app.command("train")
+@anonymize_app.command("train", short_help="Train one anonymiser on faces.")
 def anonymize_train(
     out: Annotated[Path, typer.Argument(help="The folder to write; it must be new or empty.")],
     faces: Faces = None,
@@ -82,7 +82,7 @@ def anonymize_train(
     print(f"Anonymiser: {out}")
 
 
-@anonymize_app.command("apply")
+@anonymize_app.command("apply", short_help="Transform all images of a folder.")
 def anonymize_apply(
     model: Annotated[Path, typer.Argument(help="The folder that 'anonymize train' wrote.")],
     folder: Annotated[Path, typer.Argument(help="The images, in folders as they may be; it is only read.")],
@@ -124,7 +124,7 @@ def anonymize_apply(
         raise typer.Exit(1)
 
 
-@anonymize_app.command("evaluate")
+@anonymize_app.command("evaluate", short_help="Train at several privacy weights, and judge each.")
 def anonymize_evaluate(
     out: Annotated[Path, typer.Argument(help="The folder to write; what an earlier study left there is used.")],
     faces: Faces = None,

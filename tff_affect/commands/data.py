@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tff_affect.commands.shared import AsJson, Out, Overwrite, Quiet, print_cohort, print_rows
+from tff_affect.commands.shared import AsJson, Out, Overwrite, Quiet, print_cohort, print_rows, without_labels
 from tff_affect.errors import InputError
 
 data_app = typer.Typer(help="Look at sources, convert them to cohorts, generate SYNTHETIC ones.", no_args_is_help=True)
@@ -54,7 +54,7 @@ def _options(
     )
 
 
-@data_app.command("inspect")
+@data_app.command("inspect", short_help="Say what a source is, and what is wrong with it.")
 def data_inspect(
     source: Annotated[Path, typer.Argument(help="A cohort, or what can be converted to one.")],
     column_map: ColumnMapOption = None,
@@ -110,6 +110,8 @@ def _print_inspection(found: Any, as_json: bool) -> None:
             print(f"{row.subject}: {', '.join(counts)}")
     for note in found.notes:
         print(f"note: {note}")
+    if found.subjects and not any(row.label_span for row in found.subjects):
+        print(without_labels(converted=found.kind == "cohort"))
     print("\n".join(found.problems) or "nothing wrong")
 
 
@@ -244,7 +246,7 @@ def data_convert(
     print_cohort(cohort, as_json, notes=notes)
 
 
-@data_app.command("synthesize")
+@data_app.command("synthesize", short_help="Generate a SYNTHETIC RECOLA-like cohort, or a tool's files.")
 def data_synthesize(
     out: Out,
     subjects: Annotated[int, typer.Option(min=1, help="Number of subjects.")] = 27,

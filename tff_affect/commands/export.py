@@ -34,6 +34,15 @@ def export(
 
     Example: tff-affect export runs/mine --to tflite --out models/mine
     """
+    from tff_affect.cohort import check_destination
+    from tff_affect.evaluation.per_client import run_folders
+    from tff_affect.export.description import require_format
+
+    # TensorFlow is imported below: what is wrong with choice and folders is said first, and fast.
+    require_format(to)
+    run_folders(run)
+    if out is not None:
+        check_destination(out)
     from tff_affect.export.exporting import export_run
     from tff_affect.export.source import RunChoice
 

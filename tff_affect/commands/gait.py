@@ -36,7 +36,7 @@ Override = Annotated[
 ]
 
 
-@gait_app.command("train")
+@gait_app.command("train", short_help="Train the encoders and the decoder.")
 def gait_train(
     out: Annotated[Path, typer.Argument(help="The folder to write; it must be new or empty.")],
     walks: Walks = None,
@@ -68,7 +68,7 @@ def gait_train(
     print(f"Networks: {out}")
 
 
-@gait_app.command("evaluate")
+@gait_app.command("evaluate", short_help="Read emotion in people left out, and attack the codes.")
 def gait_evaluate(
     out: Annotated[Path, typer.Argument(help="The folder to write; what an earlier study left there is used.")],
     walks: Walks = None,
@@ -100,7 +100,7 @@ def gait_evaluate(
     _show(study_gaits(out, walks, config, pictures, processes, make_progress(quiet)), as_json)
 
 
-@gait_app.command("explain")
+@gait_app.command("explain", short_help="Say which joints spoke for which emotion.")
 def gait_explain(
     model: Annotated[Path, typer.Argument(help="The folder that 'gait train' wrote.")],
     walks: Annotated[Path, typer.Argument(help="Folder of recordings; it is only read.")],

@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from tff_affect.commands.shared import AsJson, Out, Processes, Quiet
+from tff_affect.commands.shared import AsJson, OutOrResumed, Processes, Quiet
 
 
 def grid(
-    out: Out,
+    out: OutOrResumed,
     protocol: Annotated[str | None, typer.Option("--protocol", help="mase2021, avec or clips.")] = None,
     cohort: Annotated[Path | None, typer.Option("--cohort", help="The cohort's folder.")] = None,
     variants: Annotated[

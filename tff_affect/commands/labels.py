@@ -24,7 +24,7 @@ labels_app = typer.Typer(
 _MEASURES = ("ccc", "icc_2_1", "icc_2_k", "cronbach_alpha")
 
 
-@labels_app.command("fuse")
+@labels_app.command("fuse", short_help="Write one gold standard of several raters.")
 def labels_fuse(
     ratings: Annotated[Path, typer.Argument(help="Folder with <dimension>/<subject>.csv, a column per rater.")],
     out: Out,
@@ -95,7 +95,7 @@ def _agreement_text(row: dict[str, Any]) -> dict[str, str]:
     }
 
 
-@labels_app.command("delay")
+@labels_app.command("delay", short_help="Find how far the labels lag behind the face.")
 def labels_delay(
     cohort: Annotated[Path, typer.Argument(help="The cohort's folder.")],
     override: Annotated[list[str] | None, typer.Option("-o", help="A setting, such as split.scheme=k-fold.")] = None,

@@ -72,6 +72,7 @@ def personalize(
     console = Console(width=None if sys.stdout.isatty() else 120)
     for table in terminal_tables(found.frame, found.settings):
         console.print(table)
-    for line in (caption(found.frame, found.settings), *legend(named), *verdicts(found.frame)):
+    legends = legend(list(found.frame["way"].unique()))
+    for line in (caption(found.frame, found.settings), *legends, *verdicts(found.frame)):
         console.print(line, markup=False, highlight=False)
     print(f"Tables and figure: {found.folder}")

@@ -34,6 +34,12 @@ def predict(
     """
     from data_prep.column_map import load_column_map
     from data_prep.source import SourceOptions
+    from tff_affect.cohort import check_destination
+    from tff_affect.export.description import ModelDescription
+
+    # TensorFlow is imported below: what is wrong with model and folder is said first, and fast.
+    check_destination(out)
+    ModelDescription.read(model)
     from experiments.predict import PredictRequest
     from experiments.predict import predict as run
 

@@ -18,7 +18,7 @@ privacy_app = typer.Typer(
 )
 
 
-@privacy_app.command("plan")
+@privacy_app.command("plan", short_help="What a guarantee takes, before anything is trained.")
 def privacy_plan(
     epsilon: Annotated[float | None, typer.Option("--epsilon", help="The guarantee.")] = None,
     noise_multiplier: Annotated[
@@ -84,7 +84,7 @@ def privacy_plan(
         print(f"Figure: {plot}")
 
 
-@privacy_app.command("sweep")
+@privacy_app.command("sweep", short_help="What a guarantee costs: CCC against epsilon.")
 def privacy_sweep(
     out: Annotated[Path, typer.Argument(help="The folder to write; what an earlier sweep left there is used.")],
     cohort: Annotated[
@@ -141,5 +141,5 @@ def privacy_sweep(
     print(f"Tables and figures: {out}")
 
 
-privacy_app.command("audit")(privacy_audit)
-privacy_app.command("compare")(privacy_compare)
+privacy_app.command("audit", short_help="Attack a run, and compare with what it claims.")(privacy_audit)
+privacy_app.command("compare", short_help="Attack one training under several protections.")(privacy_compare)

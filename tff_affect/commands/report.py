@@ -21,6 +21,12 @@ def report(
     names: Annotated[
         bool, typer.Option("--names", help="Show subjects' ids and folders' names; by default they are made up.")
     ] = False,
+    groups: Annotated[
+        bool,
+        typer.Option(
+            "--groups", help="Show CCC by group too; beside the CCC of each client it gives away who is in which."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write report.html, which needs no network, and the CSV of every table and figure beside it.
@@ -28,8 +34,9 @@ def report(
     Example: tff-affect report runs/lstm runs/gru --out reports/lstm-gru
     """
     from experiments.report import report as run
+    from tff_affect.report.report_files import ReportOptions
 
-    pages = run(studies, out, names)
+    pages = run(studies, out, ReportOptions(names, groups))
     if as_json:
         print(json.dumps([{"report": str(page), "files": str(page.parent / "figures")} for page in pages], indent=1))
         return

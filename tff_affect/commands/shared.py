@@ -13,6 +13,9 @@ from tff_affect.errors import InputError
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Out = Annotated[Path, typer.Argument(help="The folder to write; it must be new or empty.")]
+OutOrResumed = Annotated[
+    Path, typer.Argument(help="The folder to write: new or empty, or with --resume what is to go on.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing cohort.")]
 
 Processes = Annotated[
@@ -61,6 +64,12 @@ def print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
     Console().print(table)
 
 
+def without_labels(converted: bool) -> str:
+    """What to do about a source, or a cohort that was converted already, without labels."""
+    again = "converting the source again with --labels FOLDER" if converted else "--labels FOLDER"
+    return f"no labels: can be predicted from, not trained on; {again} adds them"
+
+
 def print_cohort(cohort: Any, as_json: bool = False, **more: Any) -> None:
     """Prints what a cohort holds, in a line; or as JSON, with what else there is to say of it."""
     manifest = cohort.manifest
@@ -74,3 +83,5 @@ def print_cohort(cohort: Any, as_json: bool = False, **more: Any) -> None:
         f"{manifest.name}: {len(cohort.subjects)} subjects, {frames} frames, {len(manifest.features)} features, "
         f"{'labels ' + ', '.join(manifest.labels) if manifest.labels else 'no labels'}: {cohort.path}"
     )
+    if not manifest.labels:
+        print(without_labels(converted=False))

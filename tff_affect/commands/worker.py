@@ -28,7 +28,7 @@ Days = Annotated[int, typer.Option("--days", min=1, max=36500, help="Days for wh
 Rotate = Annotated[bool, typer.Option("--rotate", help="Replace the certificate and key that are there.")]
 
 
-@worker_app.command("serve")
+@worker_app.command("serve", short_help="Serve a cohort, or some of its subjects.")
 def worker_serve(
     cohort: Annotated[Path, typer.Argument(help="The cohort's folder on this machine.")],
     listen: Annotated[str, typer.Option("--listen", help="HOST:PORT that drivers connect to.")],
@@ -105,7 +105,7 @@ def cert_authority(folder: AuthorityFolder, days: Days = 3650, rotate: Rotate = 
     _said(make_authority(folder, days, rotate), folder, as_json)
 
 
-@cert_app.command("worker")
+@cert_app.command("worker", short_help="Make a worker's certificate and key in FOLDER/NAME.")
 def cert_worker(
     folder: AuthorityFolder,
     name: Annotated[str, typer.Option("--name", help="The worker's name.")],
@@ -127,7 +127,7 @@ def cert_worker(
     _said(make_worker(folder, name, address, days, rotate), folder, as_json)
 
 
-@cert_app.command("driver")
+@cert_app.command("driver", short_help="Make a driver's certificate and key in FOLDER/driver.")
 def cert_driver(folder: AuthorityFolder, days: Days = 90, rotate: Rotate = False, as_json: AsJson = False) -> None:
     """Make a driver's certificate and key in FOLDER/driver: to be named in hosts.yaml.
 

@@ -7,6 +7,7 @@ then the seeds that all have are compared.
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ import pandas as pd
 from tff_affect.errors import InputError
 from tff_affect.evaluation.per_client import read_study, run_folders
 from tff_affect.run_folder import COHORT, SPLIT, STUDY, read_json
+from tff_affect.splits import read_partitions
 
 PROTOCOL = {
     "window": "frames per window",
@@ -115,6 +117,12 @@ def _open(folder: Path, name: str) -> ComparedStudy:
             raise InputError(f"expected {absent!r}, as training writes it; train into a new folder", file=file)
     if not isinstance(settings["data"], dict) or not isinstance(facts["synthetic"], bool):
         raise InputError("expected what training writes; train into a new folder", file=home / STUDY)
+    steps = settings["postprocess"]
+    if not isinstance(steps, list) or not all(isinstance(step, str) for step in steps):
+        raise InputError(
+            f"postprocess: expected a list of names, found {reprlib.repr(steps)}; train into a new folder",
+            file=home / STUDY,
+        )
     return ComparedStudy(name, folder, str(facts["name"]), facts["synthetic"], settings, runs, results)
 
 
@@ -163,7 +171,7 @@ def _require_protocol(first: ComparedStudy, other: ComparedStudy, kind: str | No
     delays = [study.settings.get("delays") for study in (first, other)]
     _refuse("the annotation delay of each split", first, other, (delays[0], delays[1]))
     if kind in (None, "post-processed"):
-        chains = [", ".join(study.settings["postprocess"] or []) or "none" for study in (first, other)]
+        chains = [", ".join(study.settings["postprocess"]) or "none" for study in (first, other)]
         hint = " (--kind measured compares the predictions before it)" if kind is None else ""
         _refuse(f"post-processing{hint}", first, other, (chains[0], chains[1]))
 
@@ -194,11 +202,7 @@ def _require_clients(
 
 def _split(file: Path) -> dict[str, str]:
     """The partition of each client."""
-    found = read_json(file)
-    parts = found if isinstance(found, dict) else {}
-    if not all(isinstance(parts.get(name), list) for name in _PARTITIONS):
-        raise InputError(f"expected lists of clients under {', '.join(_PARTITIONS)}", file=file)
-    return {str(client): name for name in _PARTITIONS for client in parts[name]}
+    return {client: name for name, clients in read_partitions(file).items() for client in clients}
 
 
 def _require_gold(first: ComparedStudy, other: ComparedStudy) -> None:

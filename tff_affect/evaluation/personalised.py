@@ -15,7 +15,7 @@ import pandas as pd
 
 from tff_affect.atomic import replace_text
 from tff_affect.errors import InputError
-from tff_affect.evaluation.statistics import bootstrap_interval, paired_wilcoxon
+from tff_affect.evaluation.statistics import gain
 from tff_affect.metrics import SufficientStatistics
 from tff_affect.run_folder import PERSONALISED
 
@@ -23,7 +23,6 @@ FILE = "personalised.csv"
 KEYS = ("seed", "fold", "way", "client", "dimension")
 NUMBERS = ("before", "after", "gain", "n")
 COLUMNS = (*KEYS, *NUMBERS, "constant")
-ROUNDING = 1e-9
 """A gain that is nearer to 0 is none: sums over frames have rounded it."""
 
 
@@ -143,22 +142,20 @@ def gains(frame: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 
 
 def _summary(group: pd.DataFrame, own: pd.DataFrame, seed: int) -> dict[str, Any]:
-    gain = group["gain"].to_numpy(np.float64)
-    low, high = bootstrap_interval(gain, seed=seed)
-    losers = int((gain < -ROUNDING).sum())
-    worst = group.iloc[int(gain.argmin())]
+    found = gain(group["before"].to_numpy(), group["after"].to_numpy(), seed)
+    worst = group.iloc[int(group["gain"].to_numpy().argmin())]
     return {
         "before_mean": float(group["before"].mean()),
         "after_mean": float(group["after"].mean()),
-        "gain_mean": float(gain.mean()),
-        "gain_low": low,
-        "gain_high": high,
-        "p_value": paired_wilcoxon(group["after"].to_numpy(), group["before"].to_numpy()).p_value,
+        "gain_mean": found.mean,
+        "gain_low": found.low,
+        "gain_high": found.high,
+        "p_value": found.test.p_value,
         "gain_sd": float(own.groupby("seed")["gain"].mean().std(ddof=1)),
-        "clients": len(group),
+        "clients": found.clients,
         "seeds": own["seed"].nunique(),
-        "losers": losers,
-        "loser_share": losers / len(group),
+        "losers": found.losers,
+        "loser_share": found.losers / found.clients,
         "worst_client": str(worst["client"]),
         "worst_gain": float(worst["gain"]),
         "constant_clients": int(own.groupby("client")["constant"].any().sum()),
@@ -182,9 +179,7 @@ def differences(frame: pd.DataFrame, baseline: str, seed: int = 0) -> pd.DataFra
     for dimension, group in means.groupby("dimension", sort=False):
         after = group.pivot(index="client", columns="way", values="after")
         for way in [way for way in group["way"].unique() if way != baseline and baseline in after]:
-            difference = (after[way] - after[baseline]).to_numpy(np.float64)
-            low, high = bootstrap_interval(difference, seed=seed)
-            p_value = paired_wilcoxon(after[way].to_numpy(), after[baseline].to_numpy()).p_value
-            values = way, dimension, float(difference.mean()), low, high, p_value
+            found = gain(after[baseline].to_numpy(), after[way].to_numpy(), seed)
+            values = way, dimension, found.mean, found.low, found.high, found.test.p_value
             rows.append(dict(zip(("way", "dimension", "difference", "low", "high", "p_value"), values, strict=True)))
     return pd.DataFrame(rows, columns=["way", "dimension", "difference", "low", "high", "p_value"])

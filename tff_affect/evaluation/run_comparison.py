@@ -59,7 +59,7 @@ def compare_studies(
 
     Returns:
         One row per pair, method, kind and dimension with ``COLUMNS``: per side the mean CCC over clients, its 95 %
-        interval over clients, the wider one over clients and seeds (``crossed``; NaN with one seed), and the mean of
+        interval over clients, that over clients and seeds (``crossed``; NaN with one seed), and the mean of
         the worst tenth of the clients; the mean difference with its interval over clients, the median difference, the
         effect size, Wilcoxon's p, and p by Holm over all rows.
 

@@ -17,6 +17,8 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 RESAMPLES = 9999
+ROUNDING = 1e-9
+"""Differences of CCC below it are those of sums in another order."""
 WORST_SHARE = 0.1
 """Share of the clients, rounded up, that `worst_clients_mean` is of."""
 
@@ -36,7 +38,7 @@ def bootstrap_interval(
     are taken at the level that makes up for it (Hesterberg, The American Statistician 69, 2015).
 
     Args:
-        values: ``[clients]``, one number a client; NaN values are left out.
+        values: ``[clients]``, one number a client, in any order; NaN values are left out.
         confidence: Coverage asked for, between 0 and 1.
         seed: Seed of the resampling; the same values and seed give the same interval.
         resamples: Bootstrap samples to draw.
@@ -50,7 +52,8 @@ def bootstrap_interval(
     """
     if not 0 < confidence < 1:
         raise ValueError(f"expected a confidence between 0 and 1, found {confidence}")
-    found = np.asarray(values, np.float64)
+    # Resampling follows the order of the values, and an interval must not tell in which order clients stood.
+    found = np.sort(np.asarray(values, np.float64))
     found = found[np.isfinite(found)]
     if len(found) < 3:
         return float("nan"), float("nan")
@@ -161,7 +164,8 @@ def paired_wilcoxon(first: ArrayLike, second: ArrayLike) -> PairedComparison:
     with warnings.catch_warnings():
         # The normal approximation that ties ask for warns of small samples; the count is reported beside p.
         warnings.simplefilter("ignore", UserWarning)
-        result = stats.wilcoxon(difference)
+        # Clients without a difference are left out, as Wilcoxon did: with them scipy would not be exact.
+        result = stats.wilcoxon(difference[difference != 0])
     effect = rank_biserial(difference)
     return PairedComparison(float(result.statistic), float(result.pvalue), median, len(difference), effect)
 
@@ -242,4 +246,4 @@ def gain(before: ArrayLike, after: ArrayLike, seed: int = 0) -> Gain:
     difference = difference[np.isfinite(difference)]
     mean = float(difference.mean()) if len(difference) else float("nan")
     low, high = bootstrap_interval(difference, seed=seed)
-    return Gain(mean, low, high, len(difference), int((difference < 0).sum()), test)
+    return Gain(mean, low, high, len(difference), int((difference < -ROUNDING).sum()), test)

@@ -35,6 +35,12 @@ BEGIN = "zeros before the first frame; in training every window began with zeros
 _AGAIN = "export the run again"
 
 
+def require_format(kind: str) -> None:
+    """Raises `InputError` unless it is one of ``FORMATS``."""
+    if kind not in FORMATS:
+        raise InputError(f"--to: expected one of {', '.join(FORMATS)}, found {kind!r}")
+
+
 @dataclass(frozen=True)
 class ModelDescription:
     """What ``model.json`` says.

@@ -15,7 +15,7 @@ from tff_affect import __version__
 from tff_affect.cohort import check_destination, new_folder
 from tff_affect.config import ModelConfig
 from tff_affect.errors import InputError
-from tff_affect.export.description import FILES, FORMATS, ModelDescription, model_files
+from tff_affect.export.description import FILES, ModelDescription, model_files, require_format
 from tff_affect.export.source import RunChoice, TrainedRun, read_trained_run
 from tff_affect.run_folder import file_name
 
@@ -42,8 +42,7 @@ def export_run(
         InputError: If there is no such network, the format cannot hold it, or the folder is not new.
         RunError: If what was written predicts something else than the trained network.
     """
-    if kind not in FORMATS:
-        raise InputError(f"--to: expected one of {', '.join(FORMATS)}, found {kind!r}")
+    require_format(kind)
     run = read_trained_run(folder, choice)
     if streaming:
         check_streaming(run.config.model, run.config.data.target, kind)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -55,8 +54,6 @@ class Predictor:
     """
 
     def __init__(self, folder: Path, post_process: bool = False) -> None:
-        # It puts away TFF's own context, which comes with the package and complains when the interpreter ends.
-        import_module("tff_affect.learning.runtime")
         self.description = ModelDescription.read(folder)
         if post_process and not self.description.post_processing:
             raise InputError("--post-process: this model has no post-processing chain; leave it out", file=folder)

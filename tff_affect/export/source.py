@@ -138,10 +138,7 @@ def _facts(home: Path, place: Path | None) -> CohortFacts:
             manifest.features, manifest.feature_scale, manifest.labels,
         )  # fmt: skip
     file = home / COHORT
-    try:
-        facts = CohortFacts(**read_json(file))
-    except TypeError as error:
-        raise InputError("expected the facts that training wrote; train into a new folder", file=file) from error
+    facts = CohortFacts.read(file)
     if not facts.features or not facts.labels or not facts.feature_scale:
         raise InputError(
             "the study is of a version that did not keep the names of the features; name its cohort with --cohort",

@@ -7,7 +7,6 @@ their clients' data themselves (`tff_affect.workers`).
 
 from __future__ import annotations
 
-import atexit
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,11 +19,12 @@ import grpc
 import tensorflow as tf
 import tensorflow_federated as tff
 
+import tff_affect.tff_context  # noqa: F401
 from tff_affect.errors import RunError
 from tff_affect.learning.placement import Placement
 from tff_affect.learning.subrounds import SubroundContext, repeated
 from tff_affect.learning.worker_calls import Traffic, WorkerLostError, reason_of
-from tff_affect.learning.worker_endpoints import ENDED, LocalEndpoint, RemoteEndpoint
+from tff_affect.learning.worker_endpoints import LocalEndpoint, RemoteEndpoint
 from tff_affect.learning.worker_links import WorkerLink
 from tff_affect.learning.worker_pool import WorkerPool
 from tff_affect.memory import share_of_memory
@@ -33,16 +33,6 @@ from tff_affect.workers.process import WorkerProcess
 
 # A worker of this machine is not lost to a network: it is silent where the machine is overloaded.
 _LOCAL_DEADLINES = Deadlines(heartbeat=15.0, silent=120.0, call=7 * 86400.0)
-
-
-class _NoContext(tff.framework.SyncContext):
-    def invoke(self, comp: object, arg: object) -> None:
-        """Refuses: nothing is computed any more."""
-        raise RunError(ENDED)
-
-
-# TFF's own context complains on stderr if it is still there when the interpreter takes its modules apart.
-atexit.register(lambda: tff.framework.set_default_context(_NoContext()))
 
 
 @dataclass(frozen=True)

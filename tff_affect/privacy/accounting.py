@@ -33,6 +33,7 @@ from tff_affect.privacy.guarantee import (
     default_delta,
     delta_remarks,
     mechanism_of,
+    named_remark,
     noise_remarks,
     outside_of,
     trust_of,
@@ -287,7 +288,7 @@ class WindowLedger(Ledger):
         per_client = {client: found[case].epsilon for client, case in cases.items()}
         client = max(per_client, key=per_client.__getitem__)
         if delta is None:
-            remarks.append(f"delta is 1 / (10 n) of each client's own n windows; the one named is that of {client}")
+            remarks.append(named_remark(client))
         described = self._described(
             found[cases[client]], deltas[client], "window", self._sampling_text(), self.rounds, remarks
         )

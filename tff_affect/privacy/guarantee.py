@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ WIDTH = 100
 """Columns of `Guarantee.text`."""
 _UNITS = ("subject", "window")
 _INFINITE = "inf"
+_OF = "is that of "
 _AGAIN = "do not edit it; train into a new folder"
 _TRUST = {
     "local": "no trust in the server: each client adds noise to its own update; idealised Gaussian noise",
@@ -138,6 +139,25 @@ def guarantees_from_json(content: Any, methods: Sequence[str], file: Path | None
         names = ", ".join(methods)
         raise InputError(f"expected guarantees of {names}, found {_shown(content)}; {_AGAIN}", file=file)
     return {method: Guarantee.from_json(entry, method, file) for method, entry in content.items()}
+
+
+def named_remark(client: str) -> str:
+    """The remark that says which client's epsilon is named, where each has a delta of its own."""
+    return f"delta is 1 / (10 n) of each client's own n windows; the one named {_OF}{client}"
+
+
+def without_client(remark: str, clients: Collection[str]) -> tuple[str, str]:
+    """A remark without the client that its last words name (``... is that of P07``), and that client.
+
+    Args:
+        remark: Of a guarantee.
+        clients: Who may be named.
+
+    Returns:
+        The remark up to the name, and the name; the whole remark and an empty text where nobody is named.
+    """
+    before, words, last = remark.rpartition(_OF)
+    return (before + words, last) if words and last in clients else (remark, "")
 
 
 def default_delta(members: int) -> float:

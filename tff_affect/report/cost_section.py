@@ -14,7 +14,7 @@ import yaml
 from tff_affect.config import PRIVATE_FEDERATED
 from tff_affect.learning.message_sizes import MessageSizes, scoring_messages, training_messages
 from tff_affect.report.section import Column, DataTable, Section, plain_text, text
-from tff_affect.report.study import FEDERATED_METHODS, Study
+from tff_affect.report.study import FEDERATED_METHODS, Study, read_table
 from tff_affect.report.tables import ABSENT
 from tff_affect.round_timing import TIMES, read_times
 from tff_affect.run_folder import file_name, read_weights
@@ -72,7 +72,9 @@ def cost_section(study: Study) -> Section | None:
 def _trained(study: Study) -> Iterator[_Trained]:
     for method in FEDERATED_METHODS:
         folders = [folder for _, _, run in study.runs for folder in _folders(run, method)]
-        tables = [pd.read_csv(folder / "rounds.csv") for folder in folders if (folder / "rounds.csv").is_file()]
+        tables = [
+            read_table(folder / "rounds.csv", ["round"]) for folder in folders if (folder / "rounds.csv").is_file()
+        ]
         if not tables:
             continue
         times = pd.concat([read_times(folder / TIMES) for folder in folders], ignore_index=True)

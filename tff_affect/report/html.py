@@ -21,11 +21,11 @@ from tff_affect.report.privacy_curve import curve_data, curve_figures, ledger_ta
 from tff_affect.report.privacy_section import privacy_section
 from tff_affect.report.pseudonyms import with_pseudonyms
 from tff_affect.report.quality_section import quality_section
-from tff_affect.report.report_files import Report, write_report_files
+from tff_affect.report.report_files import Report, ReportOptions, write_report_files
 from tff_affect.report.rerun import rerun_of
 from tff_affect.report.result_sections import clients_section, results_section
 from tff_affect.report.section import FIGURES, DataTable, Section, files_of
-from tff_affect.report.study import CohortFacts, Study, open_study, overlapping_subjects
+from tff_affect.report.study import CohortFacts, Study, open_study, overlapping_subjects, unfinished
 
 _CURVE_CAPTION = (
     "Each mark is a private method at the largest epsilon of its runs, with the 95 % interval of its mean over "
@@ -37,7 +37,7 @@ def write_report(
     study_folder: str | Path,
     facts: CohortFacts,
     out: str | Path | None = None,
-    own_names: bool = False,
+    options: ReportOptions = ReportOptions(),  # noqa: B008
     names: Mapping[str, str] | None = None,
 ) -> Path:
     """Writes ``report.html`` and the folder ``figures``; nothing where anything that they are made of is wrong.
@@ -47,7 +47,7 @@ def write_report(
             there; sections whose files are missing are left out.
         facts: What to say of the cohort.
         out: Folder for the report, made if it is not there; the study's own by default.
-        own_names: Call subjects by their ids; by default they are called client 01, client 02, ...
+        options: What is shown; by default subjects are called client 01, client 02, ..., and groups are left out.
         names: Subject -> name, where several reports have to agree.
 
     Returns:
@@ -61,24 +61,28 @@ def write_report(
     audit = audit_section(study_folder)
     if audit is not None and out is not None:
         audit = audit | {"page": ""}
-    report = render_report(study if own_names else with_pseudonyms(study, names), facts, audit)
+    shown = study if options.own_names else with_pseudonyms(study, names)
+    report = render_report(shown, facts, audit, options.groups)
     return write_report_files(folder, report)
 
 
-def render_report(study: Study, facts: CohortFacts, audit: Mapping[str, Any] | None = None) -> Report:
+def render_report(
+    study: Study, facts: CohortFacts, audit: Mapping[str, Any] | None = None, groups: bool = False
+) -> Report:
     """The report of a study.
 
     Args:
         study: The study, with the names for its subjects that are to be shown.
         facts: What to say of the cohort.
         audit: As `tff_affect.report.audit.audit_section` gives it; None where the study was not audited.
+        groups: Whether CCC by group is shown.
 
     Raises:
         InputError: If a table is unreadable.
     """
     synthetic = facts.synthetic
     first = [results_section(study, synthetic)]
-    rest = _sections(study, facts)
+    rest = _sections(study, facts, groups)
     privacy = privacy_section(study)
     ledger, curve = ledger_table([("", study)]), curve_figures(curve_data([("", study)]), synthetic)
     page = render(
@@ -96,6 +100,7 @@ def render_report(study: Study, facts: CohortFacts, audit: Mapping[str, Any] | N
         curve_caption=_CURVE_CAPTION,
         audit=_shareable(audit),
         rest=rest,
+        unfinished=unfinished(study),
         limits=_limits(study),
         runs=len(study.runs),
         rerun=rerun_of(study.folder, facts.name),
@@ -106,14 +111,14 @@ def render_report(study: Study, facts: CohortFacts, audit: Mapping[str, Any] | N
     per_window = tuple(method["clients"] for method in privacy["methods"] if method["clients"] is not None)
     tables: tuple[DataTable, ...] = (*((ledger,) if ledger is not None else ()), *per_window)
     beside = Section("privacy", "Privacy", tables=tables, figures=curve)
-    return Report(page, files_of([*first, beside, *rest]))
+    return Report(page, files_of([*first, beside, *rest], synthetic))
 
 
-def _sections(study: Study, facts: CohortFacts) -> list[Section]:
+def _sections(study: Study, facts: CohortFacts, groups: bool) -> list[Section]:
     """What stands between privacy and limits, as far as there is something to show."""
     found: list[Section | None] = [
         participation_section(study),
-        groups_section(study),
+        groups_section(study, groups),
         personal_section(study, facts.synthetic),
         *figure_sections(study, facts),
         clients_section(study),

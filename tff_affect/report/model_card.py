@@ -6,7 +6,7 @@ It goes with the model to whoever gets it: no subject and no path is in it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from tff_affect.errors import InputError
 from tff_affect.evaluation.fairness import SUPPRESSED_NOTE, ccc_by_group, group_gaps, read_groups
 from tff_affect.evaluation.per_client import summarise
 from tff_affect.export.description import APPLIED, MISSING, ModelDescription
-from tff_affect.privacy.guarantee import Guarantee
+from tff_affect.privacy.guarantee import Guarantee, without_client
 from tff_affect.report import tables
 from tff_affect.report.audit import heading, measured, verdict
 from tff_affect.report.privacy import PrivateMethod, StudyPrivacy
@@ -189,18 +189,14 @@ def _nameless(privacy: StudyPrivacy) -> StudyPrivacy:
     """Without the clients whose own epsilons are kept: remarks may end with the one that a number is of."""
 
     def of(guarantee: Guarantee) -> Guarantee:
-        remarks = tuple(_without_name(remark, guarantee.per_client) for remark in guarantee.remarks)
+        told = (without_client(remark, guarantee.per_client) for remark in guarantee.remarks)
+        remarks = tuple(f"{remark}one of them" if client else remark for remark, client in told)
         return replace(guarantee, remarks=remarks, per_client={})
 
     methods = {
         name: replace(each, guarantees=tuple(map(of, each.guarantees))) for name, each in privacy.methods.items()
     }
     return replace(privacy, methods=methods)
-
-
-def _without_name(remark: str, clients: Iterable[str]) -> str:
-    named = next((client for client in clients if remark.endswith(f" {client}")), None)
-    return remark if named is None else f"{remark.removesuffix(named)}one of them"
 
 
 def _audit(folder: Path) -> dict[str, Any] | None:

@@ -15,6 +15,16 @@ from tff_affect.run_folder import GROUPS
 
 _NOT_SHOWN = "not shown"
 _CONSTANT = "mean predictor"
+_WITHHELD = (
+    "The cohort names groups ({names}). Their means are not shown here: beside the CCC of each client they give away "
+    "who is in which group, since only the right clients add up to a group's mean. They are in fairness.csv and the "
+    "model card of the study, and in a report that is asked for them (tff-affect report --groups), which is for those "
+    "who may know who is in which group."
+)
+_OPEN = (
+    "Beside the CCC of each client, which this report shows too, means of groups give away who is in which group: pass "
+    "it on to those alone who may know."
+)
 
 
 def participation_section(study: Study) -> Section | None:
@@ -51,8 +61,12 @@ def participation_section(study: Study) -> Section | None:
     return Section("participation", "People who took part, and new ones", (words, how), tables=(table,))
 
 
-def groups_section(study: Study) -> Section | None:
+def groups_section(study: Study, wanted: bool) -> Section | None:
     """CCC by group and the largest gap between groups; None where the cohort names no groups.
+
+    Args:
+        study: The study.
+        wanted: Whether its numbers are shown; else the section says why not.
 
     Raises:
         InputError: If ``groups.csv`` is unreadable.
@@ -60,7 +74,11 @@ def groups_section(study: Study) -> Section | None:
     groups = read_groups(study.folder / GROUPS)
     if groups is None:
         return None
-    measured = study.measured[(study.measured["kind"] == "measured") & (study.measured["method"] != _CONSTANT)]
+    if not wanted:
+        names = ", ".join(dict.fromkeys(map(str, groups["attribute"])))
+        return Section("groups", "Groups", (_WITHHELD.format(names=names),))
+    measured = study.results[(study.results["kind"] == "measured") & (study.results["method"] != _CONSTANT)]
+    groups = groups.assign(client=groups["client"].map(lambda client: study.shown.get(client, client)))
     by_group = ccc_by_group(measured, groups, study.dimensions)
     gaps = group_gaps(by_group)
     words = (
@@ -92,7 +110,7 @@ def groups_section(study: Study) -> Section | None:
         note="A largest difference is above zero by chance alone: read it with the intervals of the groups.",
     )
     tables = (shown, largest) if gaps["gap"].notna().any() else (shown,)
-    return Section("groups", "Groups", (words,), tables=tables)
+    return Section("groups", "Groups", (words,), (_OPEN,), tables)
 
 
 def _headings(frame: pd.DataFrame) -> list[str]:

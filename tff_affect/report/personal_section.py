@@ -63,5 +63,6 @@ def personal_section(study: Study, synthetic: bool) -> Section | None:
 
 
 def _figures(found: pd.DataFrame, each: pd.DataFrame, synthetic: bool) -> tuple[Figure, ...]:
-    image = slopes_plot(found, {"synthetic": synthetic})
+    # Lines in the order of the table would be lines in the order of the ids.
+    image = slopes_plot(found.sort_values("client", kind="stable"), {"synthetic": synthetic})
     return () if image is None else (Figure("personalised", image, each),)

@@ -1,10 +1,11 @@
 """Personalisation as tables: gain per client with who loses, and each way against the cheapest ones.
 
-The worst client is shown without its name: tables are passed on. ``gains.csv`` and ``personalised.csv`` have names.
+No client is named: tables are passed on. ``gains.csv``, ``personalised.csv`` and ``settings.json`` have names.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,8 @@ def caption(frame: pd.DataFrame, settings: Settings) -> str:
             f" Gold standard constant in the later part, counted as 0 before and after: {counted(constant, 'client')}."
         )
     if settings["left_out"]:
-        text += " Left out: " + "; ".join(f"{name} ({why})" for name, why in settings["left_out"].items()) + "."
+        reasons = Counter(settings["left_out"].values())
+        text += " Left out: " + "; ".join(f"{counted(count, 'client')} ({why})" for why, count in reasons.items()) + "."
     return text
 
 

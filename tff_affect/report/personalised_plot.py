@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tff_affect.evaluation.personalised import ROUNDING, client_gains
+from tff_affect.evaluation.personalised import client_gains
+from tff_affect.evaluation.statistics import ROUNDING
 from tff_affect.report.svg import BLUE, INK, MUTED, ORANGE, canvas, to_svg
 
 _WIDTH = 0.62

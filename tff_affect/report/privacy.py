@@ -17,7 +17,7 @@ import pandas as pd
 
 from tff_affect.config import METHODS, PRIVATE_CENTRALISED, PRIVATE_FEDERATED
 from tff_affect.errors import InputError
-from tff_affect.privacy.guarantee import WIDTH, Guarantee, guarantees_from_json
+from tff_affect.privacy.guarantee import WIDTH, Guarantee, guarantees_from_json, without_client
 from tff_affect.run_folder import PRIVACY, read_json
 
 PRIVATE_METHODS = (PRIVATE_CENTRALISED, PRIVATE_FEDERATED)
@@ -54,8 +54,7 @@ class PrivateMethod:
         said: dict[str, str] = {}
         for guarantee in self.guarantees:
             for remark in guarantee.remarks:
-                named = next((f" {client}" for client in guarantee.per_client if remark.endswith(f" {client}")), "")
-                said.setdefault(remark.removesuffix(named), remark)
+                said.setdefault(without_client(remark, guarantee.per_client)[0], remark)
         return list(said.values())
 
     @property

@@ -35,7 +35,7 @@ def curve_data(studies: Sequence[tuple[str, Study]]) -> pd.DataFrame:
     """
     rows = []
     for name, study in studies:
-        measured = summarise(study.measured[study.measured["kind"] == "measured"], study.dimensions)
+        measured = summarise(study.results[study.results["kind"] == "measured"], study.dimensions)
         for row in measured.to_dict("records"):
             private = study.privacy.methods.get(row["method"])
             if private is not None and private.epsilon is None:

@@ -11,7 +11,6 @@ over time, or a client's CCC, is recognised by those who know it.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,7 @@ import pandas as pd
 
 from tff_affect.errors import InputError
 from tff_affect.evaluation.per_client import STATISTICS
-from tff_affect.privacy.guarantee import Guarantee
+from tff_affect.privacy.guarantee import Guarantee, without_client
 from tff_affect.report.privacy import StudyPrivacy
 from tff_affect.report.study import Study
 from tff_affect.run_folder import GROUPS, QUALITY
@@ -52,11 +51,6 @@ def pseudonyms(subjects: Iterable[str], key: bytes) -> dict[str, str]:
     width = max(2, len(str(len(ordered))))
     numbers = rng.permutation(len(ordered)) + 1
     return {subject: f"client {number:0{width}d}" for subject, number in zip(ordered, numbers, strict=True)}
-
-
-def renamed(remark: str, names: Mapping[str, str]) -> str:
-    """A remark of a guarantee whose last word names a subject (``... is that of P07``), with the subject's new name."""
-    return re.sub(r"(?<= that of )\S+$", lambda found: names.get(found[0], found[0]), remark)
 
 
 def subjects_of(study: Study) -> set[str]:
@@ -103,14 +97,14 @@ def with_pseudonyms(study: Study, names: Mapping[str, str] | None = None) -> Stu
         splits=tuple({part: [of(s) for s in subjects] for part, subjects in split.items()} for split in study.splits),
         privacy=_renamed_privacy(study.privacy, given),
         shown=given,
-        own=study,
     )
 
 
 def _renamed_privacy(privacy: StudyPrivacy, names: Mapping[str, str]) -> StudyPrivacy:
     def of(guarantee: Guarantee) -> Guarantee:
         per_client = {names.get(client, client): epsilon for client, epsilon in guarantee.per_client.items()}
-        remarks = tuple(renamed(remark, names) for remark in guarantee.remarks)
+        told = (without_client(remark, names) for remark in guarantee.remarks)
+        remarks = tuple(f"{remark}{names.get(client, '')}" for remark, client in told)
         return replace(guarantee, per_client=per_client, remarks=remarks)
 
     methods = {

@@ -15,6 +15,20 @@ _SUFFIXES = (".csv", ".svg")
 
 
 @dataclass(frozen=True)
+class ReportOptions:
+    """What a report shows beyond what can be passed on.
+
+    Attributes:
+        own_names: Subjects' ids and folders' names; by default they are made up.
+        groups: CCC by group. Beside the CCC of each client it gives away who is in which group: whoever adds up
+            clients finds the few, or the one, whose mean is the group's.
+    """
+
+    own_names: bool = False
+    groups: bool = False
+
+
+@dataclass(frozen=True)
 class Report:
     """A page, and what goes beside it.
 

@@ -14,7 +14,7 @@ from tff_affect.run_folder import CONFIG, STUDY, WORKERS, read_json
 
 COHORT_PLACE, OUT_PLACE, HOSTS_PLACE, PATH_PLACE = "COHORT", "OUT", "HOSTS.yaml", "PATH"
 # From where a path begins to the end of its text: what follows a blank may still be a part of it.
-_PATH = re.compile(r"(?<![\w<])(?:[A-Za-z]:[\\/]|~[\\/]|\.*[\\/](?=[^\s/\\])).*", re.DOTALL)
+_PATH = re.compile(r"(?<![\w<])(?:[A-Za-z]:[\\/]|~[\w.-]*[\\/]|[\w.-]+@[\w.-]+:|\.*[\\/](?=[^\s/\\])).*", re.DOTALL)
 
 
 @dataclass(frozen=True)

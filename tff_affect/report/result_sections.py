@@ -26,7 +26,7 @@ _MEASURES = {
 
 def results_section(study: Study, synthetic: bool) -> Section:
     """Each method per client and pooled; the CSV is ``summary.csv``'s content."""
-    records = tables.headline_records(summarise(study.measured, study.dimensions), synthetic, study.privacy)
+    records = tables.headline_records(summarise(study.results, study.dimensions), synthetic, study.privacy)
     table = DataTable(
         name="headline",
         caption="Concordance (CCC) on test clients, by method",

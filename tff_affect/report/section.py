@@ -102,9 +102,12 @@ class DataTable:
         for values in self.frame.head(MOST_ROWS).to_dict("records"):
             yield [column.form(*(values[source] for source in column.sources)) for column in self.columns]
 
-    def csv(self) -> str:
-        """All rows; numbers are written in full, and one that is not defined is an empty cell."""
-        return to_csv(self.frame)
+    def csv(self, synthetic: bool) -> str:
+        """All rows; a number that is not defined is an empty cell.
+
+        Ten digits: the last ones of a sum tell in which order, that of the ids, its parts were added.
+        """
+        return to_csv(self.frame.assign(synthetic=synthetic), "%.10g")
 
 
 @dataclass(frozen=True)
@@ -126,9 +129,9 @@ class Figure:
         """The drawing as a part of the page, whose blue it takes."""
         return inline(self.svg.replace(BLUE.lower(), "var(--blue)"))
 
-    def csv(self) -> str:
+    def csv(self, synthetic: bool) -> str:
         """What it shows; with six digits, which are more than anybody sees."""
-        return to_csv(self.frame, "%.6g")
+        return to_csv(self.frame.assign(synthetic=synthetic), "%.6g")
 
 
 @dataclass(frozen=True)
@@ -161,17 +164,17 @@ def slug(*parts: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", "-".join(parts)).strip("-")
 
 
-def to_csv(frame: pd.DataFrame, float_format: str | None = None) -> str:
+def to_csv(frame: pd.DataFrame, float_format: str) -> str:
     """A table as CSV text, empty cells where there is no number."""
     return frame.to_csv(index=False, lineterminator="\n", float_format=float_format)
 
 
-def files_of(sections: Sequence[Section]) -> dict[str, str]:
-    """Names and contents of all files that go beside a report."""
+def files_of(sections: Sequence[Section], synthetic: bool) -> dict[str, str]:
+    """Names and contents of all files that go beside a report; every CSV says whether its data are SYNTHETIC."""
     found: dict[str, str] = {}
     for section in sections:
         for table in section.tables:
-            found[f"{table.name}.csv"] = table.csv()
+            found[f"{table.name}.csv"] = table.csv(synthetic)
         for figure in section.figures:
-            found |= {f"{figure.name}.csv": figure.csv(), f"{figure.name}.svg": figure.svg + "\n"}
+            found |= {f"{figure.name}.csv": figure.csv(synthetic), f"{figure.name}.svg": figure.svg + "\n"}
     return found

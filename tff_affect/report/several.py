@@ -22,9 +22,9 @@ from tff_affect.report.html import write_report
 from tff_affect.report.page import render
 from tff_affect.report.privacy_curve import curve_data, curve_figures, ledger_table
 from tff_affect.report.pseudonyms import key_of, pseudonyms, subjects_of
-from tff_affect.report.report_files import REPORT, Report, write_report_files
+from tff_affect.report.report_files import REPORT, Report, ReportOptions, write_report_files
 from tff_affect.report.section import FIGURES, Column, DataTable, Section, ends, files_of, measure, text
-from tff_affect.report.study import CohortFacts, Study, open_study
+from tff_affect.report.study import CohortFacts, Study, open_study, unfinished
 from tff_affect.report.tables import group_heading
 
 _ABSENT = "not set"
@@ -36,14 +36,14 @@ _CURVE_CAPTION = (
 )
 
 
-def write_several(folders: Sequence[Path], facts: CohortFacts, out: Path, own_names: bool = False) -> Path:
+def write_several(folders: Sequence[Path], facts: CohortFacts, out: Path, options: ReportOptions) -> Path:
     """Writes a page over several studies, and each study's own report below it.
 
     Args:
         folders: Of the studies, at least two.
         facts: What to say of their cohort.
         out: Folder for the reports: new, empty, or that of an earlier report.
-        own_names: Call studies by their folders and subjects by their ids.
+        options: What is shown.
 
     Returns:
         The page over all.
@@ -55,13 +55,13 @@ def write_several(folders: Sequence[Path], facts: CohortFacts, out: Path, own_na
     opened = open_studies(folders)
     compared = comparable(opened)
     left_out = sorted(set.union(*(study.seeds for study in opened)) - compared[0].seeds)
-    names = [study.name if own_names else f"study {place}" for place, study in enumerate(compared, start=1)]
+    names = [study.name if options.own_names else f"study {place}" for place, study in enumerate(compared, start=1)]
     compared = [replace(study, name=name) for study, name in zip(compared, names, strict=True)]
     studies = [(name, open_study(folder)) for name, folder in zip(names, folders, strict=True)]
     shown = _common_names([study for _, study in studies])
     report = _page(compared, studies, facts, left_out)
     for place, folder in enumerate(folders, start=1):
-        write_report(folder, facts, out / f"study-{place}", own_names, shown)
+        write_report(folder, facts, out / f"study-{place}", options, shown)
     return write_report_files(out, report)
 
 
@@ -101,7 +101,7 @@ def _page(
         sections=sections,
         links=[(name, f"study-{place}/{REPORT}") for place, (name, _) in enumerate(studies, start=1)],
     )
-    return Report(page, files_of(sections))
+    return Report(page, files_of(sections, facts.synthetic))
 
 
 def _what(studies: Sequence[tuple[str, Study]], facts: CohortFacts) -> Section:
@@ -124,7 +124,8 @@ def _what(studies: Sequence[tuple[str, Study]], facts: CohortFacts) -> Section:
         f"{len(studies)} studies of one cohort, {facts.name}, with the same splits, the same scored frames and the "
         "same gold standard. What differs between them is below; what they have in common is in the report of each."
     )
-    return Section("what", "What is compared", (words,), tables=(table,))
+    cut_off = (f"{name} - {unfinished(study)}" for name, study in studies if study.missing)
+    return Section("what", "What is compared", (*cut_off, words), tables=(table,))
 
 
 def _flat(content: Any, prefix: str = "") -> dict[str, str]:

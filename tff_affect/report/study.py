@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import reprlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,19 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from tff_affect.cohort_types import FEATURE_SCALES, TIME_UNITS
 from tff_affect.config import PRIVATE_FEDERATED
 from tff_affect.errors import InputError
 from tff_affect.evaluation.per_client import read_study, run_folders
 from tff_affect.report.privacy import StudyPrivacy, read_privacy
 from tff_affect.report.rerun import shareable_config
-from tff_affect.run_folder import CONFIG, ENVIRONMENT, SPLIT, file_name
+from tff_affect.run_folder import CONFIG, ENVIRONMENT, SPLIT, file_name, read_json
+from tff_affect.runs.expected import missing_runs, named_runs
+from tff_affect.splits import read_partitions
 
 FEDERATED_METHODS = ("federated", PRIVATE_FEDERATED)
+_NAMES = ("client", "partition", "dimension")
+_FLAG = "constant"
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,53 @@ class CohortFacts:
     feature_scale: str = ""
     labels: Sequence[str] = ()
 
+    @classmethod
+    def read(cls, file: Path) -> CohortFacts:
+        """Reads what training wrote.
+
+        Raises:
+            InputError: If the file is missing, or an entry is missing or wrong.
+        """
+        content = read_json(file)
+        known = {entry.name: entry.default is MISSING for entry in fields(cls)}
+        needed = {name for name, is_needed in known.items() if is_needed}
+        if not isinstance(content, dict) or not needed <= set(content) <= set(known):
+            raise InputError("expected the facts that training wrote; train into a new folder", file=file)
+        for name, value in content.items():
+            expected, holds = _FACTS[name]
+            if not holds(value):
+                raise InputError(
+                    f"{name}: expected {expected}, found {reprlib.repr(value)}; train into a new folder",
+                    file=file,
+                )
+        return cls(**content)
+
+
+def _is_text(value: object) -> bool:
+    # Half of a pair of UTF-16 could not be written.
+    return isinstance(value, str) and bool(value.strip()) and value == value.encode("utf-8", "ignore").decode("utf-8")
+
+
+def _are_names(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value)) and len(set(value)) == len(value)
+
+
+def _is_rate(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1000
+
+
+# By the name of the attribute.
+_FACTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "name": ("a name", _is_text),
+    "synthetic": ("true or false", lambda value: isinstance(value, bool)),
+    "subjects": ("a whole number of 1 or more", lambda value: type(value) is int and value >= 1),
+    "frame_rate": ("a number above 0 and up to 1000", _is_rate),
+    "time_unit": (" or ".join(TIME_UNITS), lambda value: value in TIME_UNITS),
+    "features": ("a list of different names", _are_names),
+    "feature_scale": (f"one of {', '.join(FEATURE_SCALES)}", lambda value: value in ("", *FEATURE_SCALES)),
+    "labels": ("a list of different names", _are_names),
+}
+
 
 @dataclass(frozen=True)
 class Study:
@@ -62,10 +115,9 @@ class Study:
         environment: ``environment.json`` of the study, empty where there is none.
         splits: ``split.json`` of each run that has one.
         privacy: ``privacy.json`` of all runs.
+        missing: Names of the runs that its settings ask for and that have no results.
         folder: The study's folder.
         shown: Subject -> its name in all of the above; empty where subjects have their own.
-        own: The study before subjects were given other names; None where they have their own. Intervals are computed
-            from it: resampling follows the order of the ids, and numbers must not depend on names.
     """
 
     runs: tuple[tuple[int, int, Path], ...]
@@ -76,14 +128,9 @@ class Study:
     environment: dict[str, Any]
     splits: tuple[dict[str, list[str]], ...]
     privacy: StudyPrivacy = field(default_factory=StudyPrivacy)
+    missing: tuple[str, ...] = ()
     folder: Path = Path()
     shown: Mapping[str, str] = field(default_factory=dict)
-    own: Study | None = None
-
-    @property
-    def measured(self) -> pd.DataFrame:
-        """``results`` with subjects' own ids."""
-        return self.results if self.own is None else self.own.results
 
     @property
     def federated(self) -> str:
@@ -128,8 +175,9 @@ def open_study(folder: str | Path) -> Study:
         per_client=_tables(runs, "per_client.csv", ["round", "partition", "client", "dimension", "ccc"]),
         config=shareable_config(_text(Path(folder) / CONFIG), Path(folder) / CONFIG),
         environment=_object(Path(folder) / ENVIRONMENT),
-        splits=tuple(split for split in (_object(path / SPLIT) for _, _, path in runs) if split),
+        splits=tuple(read_partitions(path / SPLIT) for _, _, path in runs if (path / SPLIT).is_file()),
         privacy=read_privacy(runs, results),
+        missing=tuple(missing_runs(Path(folder))),
         folder=Path(folder),
     )
 
@@ -141,7 +189,7 @@ def leading_method(results: pd.DataFrame) -> str:
 
 def _tables(runs: tuple[tuple[int, int, Path], ...], name: str, columns: list[str]) -> pd.DataFrame:
     frames = [
-        _table(file, columns).assign(method=method, seed=seed, fold=fold)
+        read_table(file, columns).assign(method=method, seed=seed, fold=fold)
         for seed, fold, path in runs
         for method, file in _files_of_rounds(path, name)
         if file.is_file()
@@ -156,20 +204,49 @@ def _files_of_rounds(run: Path, name: str) -> list[tuple[str, Path]]:
     return list(zip(FEDERATED_METHODS, (run / name, private), strict=True))
 
 
-def _table(path: Path, columns: list[str]) -> pd.DataFrame:
+def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """A table of rounds, or of clients in rounds; all columns hold numbers but those that name something.
+
+    Args:
+        path: Of the file.
+        columns: Those that must be there.
+
+    Raises:
+        InputError: If it is unreadable, lacks a column, a name is empty, or a cell is neither a number nor empty.
+    """
     try:
-        frame = pd.read_csv(
-            path,
-            dtype={"client": str, "partition": str, "dimension": str},
-            keep_default_na=False,
-            na_values=["", "nan"],
-        )
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False)
     except (ValueError, OSError) as error:
         raise InputError(f"not a readable table: {error}", file=path) from error
     missing = [column for column in columns if column not in frame.columns]
     if missing:
         raise InputError(f"expected a column {missing[0]!r}, found {', '.join(map(str, frame.columns))}", file=path)
+    for column in frame.columns:
+        cells = frame[column].fillna("")
+        if column in _NAMES:
+            _require(cells != "", f"expected a name in {column!r}, found nothing", path)
+        elif column == "round":
+            _require(cells.str.fullmatch(r"\d{1,9}"), "expected a whole number in 'round'", path)
+            frame[column] = cells.astype(np.int64)
+        elif column != _FLAG:
+            empty = cells.isin(["", "nan"])
+            # Python's reading is exact.
+            frame[column] = numbers = cells.where(~empty, "nan").map(_number).astype(np.float64)
+            _require(empty | np.isfinite(numbers), f"expected a number or nothing in {column!r}", path)
     return frame
+
+
+def _number(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return float("nan")
+
+
+def _require(right: pd.Series, reason: str, file: Path) -> None:
+    wrong = np.flatnonzero(~right.to_numpy(bool))
+    if len(wrong):
+        raise InputError(f"{reason}; do not edit it", file=file, line=int(wrong[0]) + 2)
 
 
 def _text(path: Path) -> str:
@@ -189,6 +266,18 @@ def _object(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"expected a JSON object, found a {type(content).__name__}", file=path)
     return content
+
+
+def unfinished(study: Study) -> str:
+    """What has to be said of a study that lacks runs; empty where it has all that its settings ask for."""
+    if not study.missing:
+        return ""
+    few = len(study.missing) == 1
+    return (
+        f"Unfinished: {len(study.missing)} of {len(study.missing) + len(study.runs)} runs "
+        f"{'is' if few else 'are'} missing ({named_runs(study.missing)}), and no number here is of "
+        f"{'it' if few else 'them'}; tff-affect train FOLDER --resume carries {'it' if few else 'them'} out."
+    )
 
 
 def overlapping_subjects(study: Study) -> list[str]:

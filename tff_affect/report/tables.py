@@ -23,10 +23,8 @@ PROTOCOL = "subject-independent: no test client took part in training"
 ABSENT = "-"
 _EPSILON = "epsilon"
 SHOWN_KINDS = ("measured", "post-processed")
-_CEILING = (
-    " Ceiling: the best causal linear filter that knows the test client's own generative parameters (local-only: those "
-    "of one training client; a model may exceed that one)."
-)
+_CEILING = " Ceiling: the best causal linear filter that knows the test client's own generative parameters"
+_LOCAL_CEILING = " (local-only: those of one training client; a model may exceed that one)"
 _POST_PROCESSED = (
     " Post-processed: the same predictions after a chain fitted on the development clients of each run, for each model "
     "by itself; not to be compared with numbers that are not."
@@ -157,11 +155,15 @@ def headline_caption(records: Sequence[Mapping[str, Any]], protocol: str = PROTO
     ]
     folds = max(record["folds"] for record in records)
     counts.append(counted(folds, "fold") if folds > 1 else "one split")
+    intervals = [interval(record["ccc_low"], record["ccc_high"]) for record in records]
     text = (
         f"{', '.join(counts)}; {protocol}. Per client: mean over test clients, with a 95 % bootstrap interval over "
-        "clients. Pooled: all frames of all test clients together. Local-only: each training client's own model, "
-        "applied to every test client, averaged."
+        f"clients{f' ({ABSENT}: too few clients)' if ABSENT in intervals else ''}. "
+        "Pooled: all frames of all test clients together."
     )
+    local = any(record["method"] == "local-only" for record in records)
+    if local:
+        text += " Local-only: each training client's own model, applied to every test client, averaged."
     text += _privacy_caption([record for record in records if _is_private(record)])
     flagged = [record for record in records if record["constant_clients"]]
     if flagged:
@@ -171,7 +173,8 @@ def headline_caption(records: Sequence[Mapping[str, Any]], protocol: str = PROTO
         text += _POST_PROCESSED
     ceilings = {record["method"]: record["ceiling_mean"] for record in records if record["ceiling_mean"] is not None}
     if ceilings:
-        text += _CEILING + (_CONSTANT_CEILING if ceilings.get("mean predictor") == 0 else "")
+        text += _CEILING + (_LOCAL_CEILING if local else "") + "."
+        text += _CONSTANT_CEILING if ceilings.get("mean predictor") == 0 else ""
     return text
 
 

@@ -14,12 +14,13 @@ from tff_affect.cohort import Cohort
 from tff_affect.errors import DivergedError, InputError
 from tff_affect.evaluation.per_client import run_folders
 from tff_affect.evaluation.personalised import rows_of, write_personalised
-from tff_affect.learning.personalization_config import PersonalizationConfig
+from tff_affect.learning.personalization_config import WAYS, PersonalizationConfig
 from tff_affect.learning.runtime import local_runtime
 from tff_affect.models.network import Network
 from tff_affect.progress import Progress, Task
-from tff_affect.run_folder import STUDY, WORKERS, locked, read_json, write_json
+from tff_affect.run_folder import STUDY, WORKERS, check_unlocked, locked, read_json, write_json
 from tff_affect.runs.audit.audited import AuditedRun
+from tff_affect.runs.expected import missing_runs, named_runs
 from tff_affect.runs.learners import SOLVED
 from tff_affect.runs.personal import BEFORE, Personalizer, PersonalRun
 from tff_affect.runs.personal_parts import PARTS, Part
@@ -54,12 +55,19 @@ class PersonalStudy:
             cohort: Where its cohort lies now; where it lay by default.
 
         Raises:
-            InputError: If there is no finished run, the cohort is gone or another one, workers hold the data, or there
+            InputError: If a run of it is missing, the cohort is gone or another one, workers hold the data, or there
                 is no model that can be adapted.
         """
         for place in (study, study.parent):
             if (place / STUDY).is_file() and WORKERS in read_json(place / STUDY):
                 raise InputError("its workers hold the data; personalisation needs a study of one machine", file=study)
+        missing = missing_runs(study)
+        if missing:
+            raise InputError(
+                f"the study is unfinished: there are no results of {named_runs(missing)}; finish it with 'tff-affect "
+                "train FOLDER --resume'",
+                file=study,
+            )
         runs = AuditedRun.of_study(study, cohort)
         found = cls(tuple(runs), tuple(fold for _, fold, _ in run_folders(study)), personal)
         name = runs[0].config.model.name
@@ -88,6 +96,8 @@ class PersonalStudy:
     def personalise(self, folder: Path, progress: Progress) -> pd.DataFrame:
         """Carries out what is not there yet, and writes ``personalised.csv`` and ``settings.json``.
 
+        Further ways that an earlier personalisation with the same settings carried out for every run stay in them.
+
         Args:
             folder: New, empty, or of an earlier personalisation.
             progress: Shows how far it is.
@@ -99,21 +109,36 @@ class PersonalStudy:
             InputError: If the folder holds something else, another process works on it, or recordings are too short.
             DivergedError: If adaptation left the finite numbers.
         """
-        with _own_folder(folder), ExitStack() as stack:
+        _require_own(folder)
+        with ExitStack() as stack:
             if self.runs[0].config.data.scaling == "federated":
                 stack.enter_context(local_runtime())
             staged = _Staged(self, stack.enter_context(staging_folder()))
             parted = [staged.parted(place) for place in range(len(self.runs))]
+            for run, (personalizer, split, _) in zip(self.runs, parted, strict=True):
+                self._run(run, split, personalizer)
+            # From here on nothing is refused that is wrong with the study: a folder is made, or changed.
+            stack.enter_context(_own_folder(folder))
+            ways = self._ways(folder, parted)
             left_out = {name: reason for _, _, faults in parted for name, reason in faults.items()}
             if self.runs[0].config.data.scaling != "federated" and self._left(folder, parted):
                 stack.enter_context(local_runtime())
-            rows, choices = self._rows(folder, parted, progress)
+            rows, choices = self._rows(folder, parted, ways, progress)
             frame = write_personalised(folder, rows)
-            write_json(folder / SETTINGS, self._settings(choices, left_out))
+            write_json(folder / SETTINGS, self._settings(ways, choices, left_out))
         return frame
 
     def _part(self, folder: Path, run: AuditedRun, way: str, split: Split) -> Part:
         return Part.of(folder, run, way, split.test, self.personal)
+
+    def _ways(self, folder: Path, parted: Sequence[_Parted]) -> tuple[str, ...]:
+        """Those asked for, and those that are there already for every run, in the order of ``WAYS``."""
+
+        def is_kept(way: str) -> bool:
+            parts = zip(self.runs, parted, strict=True)
+            return all(self._part(folder, run, way, split).read() is not None for run, (_, split, _) in parts)
+
+        return tuple(way for way in WAYS if way in self.personal.ways or is_kept(way))
 
     def _left(self, folder: Path, parted: Sequence[_Parted]) -> bool:
         return any(
@@ -123,15 +148,16 @@ class PersonalStudy:
         )
 
     def _rows(
-        self, folder: Path, parted: Sequence[_Parted], progress: Progress
+        self, folder: Path, parted: Sequence[_Parted], ways: Sequence[str], progress: Progress
     ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         rows: list[dict[str, Any]] = []
         choices: list[dict[str, Any]] = []
-        ways = (BEFORE, *self.personal.ways)
-        with progress.task("personalisation", len(ways) * len(self.runs)) as task:
+        with progress.task("personalisation", (1 + len(ways)) * len(self.runs)) as task:
             for run, fold, (personalizer, split, _) in zip(self.runs, self.folds, parted, strict=True):
-                found = {way: self._kept_or_done(folder, run, way, personalizer, split, task) for way in ways}
-                for way in self.personal.ways:
+                found = {
+                    way: self._kept_or_done(folder, run, way, personalizer, split, task) for way in (BEFORE, *ways)
+                }
+                for way in ways:
                     before, after = (found[each]["statistics"] for each in (BEFORE, way))
                     _require_same_frames(before, after, way)
                     labels = run.cohort.manifest.labels
@@ -159,7 +185,9 @@ class PersonalStudy:
             raise InputError("expected weights of the study's network, found others; train it again", file=run.folder)
         return PersonalRun(run.seed, split, config, weights)
 
-    def _settings(self, choices: Sequence[dict[str, Any]], left_out: dict[str, str]) -> dict[str, Any]:
+    def _settings(
+        self, ways: Sequence[str], choices: Sequence[dict[str, Any]], left_out: dict[str, str]
+    ) -> dict[str, Any]:
         manifest = self.cohort.manifest
         return {
             "cohort": manifest.name,
@@ -170,7 +198,7 @@ class PersonalStudy:
             "gap": self.personal.gap,
             "annotation_delay": sorted({run.config.data.target_delay for run in self.runs}),
             "scaling": self.runs[0].config.data.scaling,
-            "ways": list(self.personal.ways),
+            "ways": list(ways),
             "learning_rates": list(self.personal.learning_rates),
             "passes": list(self.personal.passes),
             "clusters": self.personal.clusters,
@@ -236,19 +264,24 @@ def _rounds_of(task: Task, name: str) -> Callable[[], None]:
     return advance
 
 
-@contextmanager
-def _own_folder(folder: Path) -> Iterator[None]:
-    """Makes the folder, and keeps a second personalisation out of it.
-
-    Raises:
-        InputError: If it holds something else, or another process works on it.
-    """
+def _require_own(folder: Path) -> None:
+    """Raises `InputError` if the folder holds something else, or another process works on it; nothing is written."""
     if folder.exists() and not folder.is_dir():
         raise InputError(
             "expected a folder for the personalisation, found a file; name another with --out", file=folder
         )
     if folder.is_dir() and any(folder.iterdir()) and not (folder / PARTS).is_dir():
         raise InputError("the folder is not empty and holds no personalisation; name a new one with --out", file=folder)
+    check_unlocked(folder)
+
+
+@contextmanager
+def _own_folder(folder: Path) -> Iterator[None]:
+    """Makes the folder, and keeps a second personalisation out of it.
+
+    Raises:
+        InputError: If it cannot be made, or another process works on it.
+    """
     try:
         (folder / PARTS).mkdir(parents=True, exist_ok=True)
     except OSError as error:

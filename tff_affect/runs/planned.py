@@ -13,6 +13,7 @@ from tff_affect.config import METHODS, DataConfig, StudyConfig
 from tff_affect.evaluation.per_client import RESULTS, read_results
 from tff_affect.learning.scaling import serve_for_split, stage_for_split
 from tff_affect.remote_cohort import RemoteCohort
+from tff_affect.runs.expected import run_name
 from tff_affect.splits import Split
 
 DELAY = "delay.json"
@@ -48,17 +49,12 @@ def plan_runs(config: StudyConfig, splits: Sequence[Split], delays: Sequence[flo
         splits: Its splits.
         delays: The annotation delay of each split; None where all have the configuration's.
     """
+    counts = len(config.seeds), len(splits)
     return [
-        PlannedRun(_name(config, splits, seed, fold), fold, seed, split, None if delays is None else delays[fold])
+        PlannedRun(run_name(seed, fold, *counts), fold, seed, split, None if delays is None else delays[fold])
         for fold, split in enumerate(splits)
         for seed in config.seeds
     ]
-
-
-def _name(config: StudyConfig, splits: Sequence[Split], seed: int, fold: int) -> str:
-    if len(splits) > 1:
-        return f"seed-{seed}_fold-{fold}"
-    return f"seed-{seed}" if len(config.seeds) > 1 else ""
 
 
 def results_of(folder: Path) -> list[Row]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass, replace
@@ -17,7 +16,17 @@ from tff_affect.errors import InputError
 from tff_affect.learning.runtime import local_runtime
 from tff_affect.processes import resolved_processes
 from tff_affect.progress import Progress
-from tff_affect.run_folder import CONFIG, ENVIRONMENT, STUDY, check_unlocked, environment, locked, read_json, write_json
+from tff_affect.run_folder import (
+    CONFIG,
+    ENVIRONMENT,
+    STUDY,
+    check_unlocked,
+    environment,
+    holds_study,
+    locked,
+    read_json,
+    write_json,
+)
 from tff_affect.runs.checks import check_guarantees, check_model
 from tff_affect.runs.execution import Executors
 from tff_affect.runs.parallel import Assignment, run_in_parallel
@@ -203,14 +212,9 @@ def study_facts(config: StudyConfig, cohort: Cohort) -> dict[str, Any]:
 
 def _check_folder(folder: Path, facts: dict[str, Any], resume: bool) -> None:
     """Raises `InputError` unless the folder is new, or holds this very study and may be resumed."""
-    _require_writable(folder)
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    if not holds_study(folder, resume):
         return
-    if not resume:
-        raise InputError("the folder is not empty; name a new one, or add --resume to continue a study", file=folder)
     file = folder / STUDY
-    if not file.is_file():
-        raise InputError("there is no study to resume here", file=folder)
     found = read_json(file)
     if not isinstance(found, dict):
         raise InputError("expected the settings of a study", file=file)
@@ -221,12 +225,6 @@ def _check_folder(folder: Path, facts: dict[str, Any], resume: bool) -> None:
             "resume it unchanged, or name a new folder",
             file=folder,
         )
-
-
-def _require_writable(folder: Path) -> None:
-    place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not (place.is_dir() and os.access(place, os.W_OK)):
-        raise InputError("cannot write here; name a folder that can be made or is yours", file=folder)
 
 
 def _start_folder(study: _Study, kept: Mapping[str, Any]) -> None:

@@ -140,6 +140,8 @@ def read_hosts(file: Path) -> Hosts:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         raise InputError(f"not valid YAML: {error.problem}", file=file, line=line) from error
+    except FileNotFoundError as error:
+        raise InputError("no such file", file=file) from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError("expected a readable UTF-8 YAML file", file=file) from error
     except ValueError as error:

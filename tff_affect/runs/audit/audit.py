@@ -80,7 +80,9 @@ def audit_study(
                 attack = MembershipAttack(run, staged, folder / SHADOWS, config.shadows, config.seed)
                 try:
                     attack.train(processes, progress)
-                    found = found.joined(carry_out(list(attack.steps()), folder, depends, progress))
+                    found = found.joined(
+                        carry_out(list(attack.steps()), folder, depends, progress, "audit of membership")
+                    )
                 except InputError as error:
                     found = found.joined(Outcome((), {"membership": str(error)}))
             found = found.joined(Outcome((), _not_attacked(run, config)))

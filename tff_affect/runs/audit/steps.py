@@ -55,7 +55,9 @@ class Outcome:
         return Outcome((*self.findings, *other.findings), {**self.left_out, **other.left_out})
 
 
-def carry_out(steps: Sequence[Step], folder: Path, facts: Mapping[str, Any], progress: Progress) -> Outcome:
+def carry_out(
+    steps: Sequence[Step], folder: Path, facts: Mapping[str, Any], progress: Progress, title: str = "audit"
+) -> Outcome:
     """Carries out the steps that are not there yet, in order.
 
     Args:
@@ -63,10 +65,13 @@ def carry_out(steps: Sequence[Step], folder: Path, facts: Mapping[str, Any], pro
         folder: The audit's; it holds a folder ``steps``.
         facts: What all steps depend on, of JSON's types.
         progress: Shows how far it is.
+        title: By which progress names them.
     """
+    if not steps:
+        return Outcome((), {})
     findings: list[Finding] = []
     left_out: dict[str, str] = {}
-    with progress.task("audit", len(steps)) as task:
+    with progress.task(title, len(steps)) as task:
         for step in steps:
             task.advance(step.label, steps=0)
             found = _kept_or_done(step, folder / STEPS, facts)
