@@ -396,14 +396,23 @@ def test_doctor_exits_with_1_when_a_check_fails(healthy: bool, call: Call, monke
     assert "memory" in call("doctor", "--no-smoke").out
 
 
-def test_ctrl_c_is_exit_code_130(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted() -> list[Check]:
-        raise KeyboardInterrupt
+def test_ctrl_c_is_one_line_whatever_it_cut_off() -> None:
+    code = """
+import sys
+from tff_affect import cli, doctor
 
-    monkeypatch.setattr(doctor, "diagnose", interrupted)
-    said = call("doctor")
-    assert said.code == 130
-    assert said.err.startswith("tff-affect: interrupted")
+async def computation(): pass
+cut_off = computation()
+
+def interrupted(): raise KeyboardInterrupt
+doctor.diagnose = interrupted
+sys.argv = ["tff-affect", "doctor"]
+cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 130
+    assert done.stderr.startswith("tff-affect: interrupted")
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_full_disk_is_one_line(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,7 +72,9 @@ def main() -> None:
         # Typer makes this of Ctrl-C, and says nothing.
         if end.code == _INTERRUPTED:
             hint = "run the same command again (a study: 'tff-affect train FOLDER --resume')"
-            print(f"tff-affect: interrupted; {hint}", file=sys.stderr)
+            print(f"tff-affect: interrupted; {hint}", file=sys.stderr, flush=True)
+            # Computations cut off half-way complain as the interpreter ends, of what no user can mend.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         raise
 
 

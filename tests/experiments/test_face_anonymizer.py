@@ -211,7 +211,7 @@ def test_faces_that_cannot_be_attacked_are_refused_before_anything_is_trained(tm
         ("attacks.attackers=[guesswork]", "guesswork"),
         ("attacks.pair=[happy,happy]", "expected two emotions, found happy twice"),
         ("faces.alignment=eyes", "haar"),
-        ("drawn=[", "settings are wrong"),
+        ("drawn=[", "setting is wrong"),
     ],
 )
 def test_wrong_settings_are_one_line(setting: str, said: str) -> None:
