@@ -142,9 +142,7 @@ def explain_walks(
     Raises:
         InputError: If networks or walks cannot be read.
     """
-    from tff_affect.gait.explained import classifier_of
-    from tff_affect.gait.explanation import heat_maps
-    from tff_affect.gait.grad_cam import guided_grad_cam
+    from tff_affect.gait.explained import guided_maps
     from tff_affect.gait.saved import load_disentangler
 
     saved = load_disentangler(model)
@@ -161,7 +159,7 @@ def explain_walks(
         read = networks.read_codes(noisy)
         named = tuple(networks.classes[number] for number in read.argmax(axis=1))
         shown = replace(gaits, emotions=named, synthetic=synthetic)
-        maps = heat_maps(guided_grad_cam(classifier_of(networks), shown, shown.emotion(networks.classes)), shown)
+        maps = guided_maps(networks, shown)
         table = _table(gaits, read, networks.classes, named).assign(synthetic=synthetic)
         _write_csv(place / EMOTIONS, table)
         importance = pd.DataFrame(maps.emotion_joint_importance.T, index=maps.joints, columns=maps.emotions)

@@ -42,18 +42,27 @@ def test_people_count_alike_whatever_their_cycles_and_however_sure_the_network_i
     np.testing.assert_allclose(found.phases, [0, 0.25, 0.5, 0.75])
 
 
-def test_what_speaks_against_a_class_and_cycles_without_a_map_do_not_count() -> None:
-    importance = one_joint(0, 1, 2)
+def test_what_speaks_for_a_class_in_one_and_against_it_in_another_cancels() -> None:
+    importance = one_joint(0, 1, 2, 2)
     importance[0, 2, 5] = -7
     importance[1] *= -1
-    found = heat_maps(importance, gaits("abc", "xxy"))
-    assert found.cycles == (1, 1)
-    np.testing.assert_allclose(found.emotion_joint_importance[0], np.eye(15)[0])
-    importance[2] = 0
-    none = heat_maps(importance, gaits("abc", "xxy"))
-    assert none.cycles == (1, 0)
-    assert np.isnan(none.maps[1]).all()
-    np.testing.assert_allclose(none.joint_importance, np.eye(15)[0])
+    found = heat_maps(importance, gaits("abcd", "xxyy"))
+    assert found.cycles == (2, 2)
+    np.testing.assert_allclose(found.emotion_joint_importance, np.eye(15)[[0, 2]])
+    # Two joints speak alike for it in one person, and one of them as much against it in the other.
+    importance[2, 1, 3], importance[3, 1, 2], importance[3, 1, 3] = importance[2, 1, 2], -1, 1
+    found = heat_maps(importance, gaits("abcd", "xxyy"))
+    np.testing.assert_allclose(found.emotion_joint_importance[1], np.eye(15)[3])
+
+
+def test_an_emotion_that_nothing_speaks_for_has_no_map() -> None:
+    importance = one_joint(0, 1, 2)
+    for nothing in (0 * importance[2], -importance[2]):
+        importance[2] = nothing
+        found = heat_maps(importance, gaits("abc", "xxy"))
+        assert found.cycles == (2, 0)
+        assert np.isnan(found.maps[1]).all()
+        np.testing.assert_allclose(found.joint_importance[:3], [0.5, 0.5, 0])
     assert np.isnan(heat_maps(0 * importance, gaits("abc", "xxy")).joint_importance).all()
 
 

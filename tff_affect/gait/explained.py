@@ -75,6 +75,21 @@ def classifier_of(networks: Disentangler) -> tf.keras.Model:
     return tf.keras.Model(encoder.input, networks.emotion_head(encoder.output))
 
 
+def guided_maps(networks: Disentangler, gaits: GaitSet) -> HeatMaps:
+    """What speaks for the emotion that is stated of each cycle, by Guided Grad-CAM.
+
+    Args:
+        networks: Trained.
+        gaits: Cycles, with emotions of the networks.
+
+    Raises:
+        InputError: As of `Disentangler.emotion_codes`, or if an emotion is none of the networks'.
+    """
+    networks.check(gaits)
+    classes = gaits.emotion(networks.classes)
+    return heat_maps(guided_grad_cam(classifier_of(networks), gaits, classes), gaits)
+
+
 def explain(networks: Disentangler, gaits: GaitSet, seed: int) -> Explained:
     """Explains the emotion that is stated of each cycle.
 
@@ -86,12 +101,9 @@ def explain(networks: Disentangler, gaits: GaitSet, seed: int) -> Explained:
         seed: Of random weights.
 
     Raises:
-        InputError: As of `Disentangler.emotion_codes`, or if an emotion is none of the networks'.
+        InputError: As of `guided_maps`.
     """
-    networks.check(gaits)
-    classes = gaits.emotion(networks.classes)
-    classifier = classifier_of(networks)
-    maps = heat_maps(guided_grad_cam(classifier, gaits, classes), gaits)
+    maps, classes, classifier = guided_maps(networks, gaits), gaits.emotion(networks.classes), classifier_of(networks)
     occluded = heat_maps(occlusion(classifier, gaits, classes), gaits)
     without = [
         heat_maps(guided_grad_cam(randomised(classifier, int(each.integers(2**31))), gaits, classes), gaits)

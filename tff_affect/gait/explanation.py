@@ -89,12 +89,13 @@ class HeatMaps:
 def heat_maps(importance: np.ndarray, gaits: GaitSet) -> HeatMaps:
     """Averages over cycles, which are aligned by being cut at one event (as Malek-Podjaski and Deligianni 2021 do).
 
-    Each cycle's map is made to have the sum 1, so that no cycle counts more because the network is surer of it; maps
-    of one person are averaged before those of people, so that all people count the same.
+    What speaks for an emotion in one cycle and against it in another is the person's or chance's, not the emotion's:
+    contributions are averaged with their sign, and what then speaks against an emotion counts as 0. Before that each
+    cycle's map is scaled to contributions of 1 in all, so that no cycle counts more because the network is surer of it;
+    maps of one person are averaged before those of people, so that all people count the same.
 
     Args:
-        importance: ``[cycle, time, joint]``; below 0, what speaks against a class, counts as 0. A cycle without
-            anything above 0 is left out.
+        importance: ``[cycle, time, joint]``; below 0, what speaks against a class. A cycle of zeros is left out.
         gaits: Whose cycles they are, and with which emotions.
 
     Raises:
@@ -107,15 +108,15 @@ def heat_maps(importance: np.ndarray, gaits: GaitSet) -> HeatMaps:
         )
     if not np.isfinite(importance).all():
         raise InputError("heat maps: expected an importance of all joints in every sample, found NaN or infinity")
-    positive = np.maximum(importance.astype(np.float64), 0)
-    sums = positive.sum(axis=(1, 2))
+    sizes = np.abs(importance).sum(axis=(1, 2), dtype=np.float64)
     emotion, maps, counts = gaits.emotion(gaits.classes), [], []
     for number in range(len(gaits.classes)):
-        shown = (emotion == number) & (sums > 0)
-        scaled, whose = positive[shown] / sums[shown, np.newaxis, np.newaxis], gaits.person[shown]
+        shown = (emotion == number) & (sizes > 0)
+        scaled, whose = importance[shown] / sizes[shown, np.newaxis, np.newaxis], gaits.person[shown]
         each = [scaled[whose == person].mean(axis=0) for person in np.unique(whose)]
-        maps.append(np.mean(each, axis=0) if each else np.full(importance.shape[1:], np.nan))
-        counts.append(int(shown.sum()))
+        speaks = np.maximum(np.mean(each, axis=0) if each else np.zeros(importance.shape[1:]), 0)
+        maps.append(speaks / speaks.sum() if speaks.any() else np.full(speaks.shape, np.nan))
+        counts.append(int(shown.sum()) if speaks.any() else 0)
     shape = (len(counts), *importance.shape[1:])
     return HeatMaps(gaits.classes, gaits.joints, np.reshape(maps, shape), tuple(counts))
 

@@ -4,14 +4,16 @@ After Malek-Podjaski and Deligianni (2021, arXiv 2105.03958), who explain emotio
 et al. 2017, arXiv 1610.02391). Grad-CAM says when: the channels of the last convolution, each times the mean gradient
 of what is explained, summed, as far as above 0. Guided backpropagation (Springenberg et al. 2015, arXiv 1412.6806) says
 where: the gradient at the input, which goes back through a rectifier only where it and the activation are positive.
+That gradient says what a change would do; times how far the input is from the mean gait (Shrikumar et al. 2016, arXiv
+1605.01713) it says what the movement that is there does, and whether it speaks for the class or against it.
 
 What is explained are the logarithmic odds of a class, not its logit (`tff_affect.gait.explanation.log_odds`).
 
 It tells joints rather than phases, and not each cycle has a map. A value of the last convolution sees 21 samples of
 an encoder of `tff_affect.gait.networks`, two thirds of a cycle of 32, which leaves little of when; where its
 channels speak against a class by their mean gradient, Grad-CAM is 0 throughout, for some cycles and even for most of an
-emotion's. `gradient_times_deviation` tells phases as occlusion does, for every cycle, but its ranks of joints are more
-like those of a network with random weights. No method is right by itself (Adebayo et al. 2018, arXiv 1810.03292): hold
+emotion's. `gradient_times_deviation` tells phases as occlusion does, for every cycle. No method is right by itself
+(Adebayo et al. 2018, arXiv 1810.03292), and what is multiplied by the input shows some of it whatever the weights: hold
 each map against `tff_affect.gait.occlusion`, by occlusion and by random weights, and see `HeatMaps.cycles`.
 """
 
@@ -26,7 +28,7 @@ from tff_affect.gait_set import GaitSet
 
 
 def guided_grad_cam(classifier: tf.keras.Model, gaits: GaitSet, classes: np.ndarray) -> np.ndarray:
-    """How much each joint speaks for a class at each sample of a cycle.
+    """How much each joint speaks for a class, or against it, at each sample of a cycle.
 
     The gradient is with respect to deviations of the training people, not to metres: see
     `tff_affect.gait.explanation`. Deterministic.
@@ -38,7 +40,8 @@ def guided_grad_cam(classifier: tf.keras.Model, gaits: GaitSet, classes: np.ndar
         classes: ``[cycle]`` number of the class that shall be explained.
 
     Returns:
-        ``[cycle, time, joint]`` float64, at least 0: the length of the gradient at what is a joint's, times Grad-CAM.
+        ``[cycle, time, joint]`` float64: guided gradient times deviation, summed over what is a joint's, times
+        Grad-CAM; below 0 where it speaks against the class.
 
     Raises:
         InputError: As of `tff_affect.gait.explanation.open_network`, or if there is no convolution, or a rectifier that
@@ -59,15 +62,15 @@ def guided_grad_cam(classifier: tf.keras.Model, gaits: GaitSet, classes: np.ndar
 
         cam = when(explained, inputs, penultimate_layer=last, expand_cam=False, normalize_cam=False)
         guided = where(explained, inputs, keepdims=True, gradient_modifier=None, normalize_map=False)
-        lengths = np.sqrt(np.asarray(guided, np.float64) ** 2 @ opened.joints)
-        found.append(_around_the_cycle(np.asarray(cam, np.float64), lengths.shape[1])[:, :, np.newaxis] * lengths)
+        speaks = inputs * np.asarray(guided, np.float64) @ opened.joints
+        found.append(_around_the_cycle(np.asarray(cam, np.float64), speaks.shape[1])[:, :, np.newaxis] * speaks)
     return np.concatenate(found)
 
 
 def gradient_times_deviation(classifier: tf.keras.Model, gaits: GaitSet, classes: np.ndarray) -> np.ndarray:
     """How much each joint's difference from the mean gait adds to the odds of a class, to first order.
 
-    Gradient times input (Shrikumar et al. 2016, arXiv 1605.01713), where an input of 0 is the training people's mean
+    Gradient times input (Shrikumar et al. 2016), where an input of 0 is the training people's mean
     gait: what occlusion would find if the network were linear, at each sample and for the price of one gradient.
 
     Args:
