@@ -109,8 +109,10 @@ RECURRENT = [name for name, entry in MODELS.items() if entry.window_gradients]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("loss", "target"), [("mse", "frame"), ("ccc", "frame"), ("mse", "window")])
-@pytest.mark.parametrize("name", RECURRENT)
+@pytest.mark.parametrize(
+    ("name", "loss", "target"),
+    [*((name, "mse", "frame") for name in RECURRENT), ("lstm", "ccc", "frame"), ("bigru", "mse", "window")],
+)
 def test_gradients_of_windows_are_those_of_each_window_alone(name: str, loss: str, target: str) -> None:
     rng = np.random.default_rng(8)
     network = Network(ModelConfig(name, units=4, layers=2), WindowShape(12, 3, 2, target))
