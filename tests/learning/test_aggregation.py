@@ -164,7 +164,7 @@ def test_each_client_adds_noise_of_its_own_where_none_trusts_the_server(staged: 
     assert found.std() == pytest.approx(2.0 * 0.5 * math.sqrt(3) / 3, rel=0.25)
 
 
-@pytest.mark.parametrize("mechanism", ["fixed", "adaptive", "tree"])
+@pytest.mark.parametrize("mechanism", ["adaptive", "tree"])
 def test_noise_repeats_where_it_is_asked_to_and_nowhere_else(staged: StagedCohort, mechanism: str) -> None:
     changes = {"noise_multiplier": 0.2, "clipping_norm": 0.5}
     same = privacy_of(mechanism, **changes, reproducible_noise=True)

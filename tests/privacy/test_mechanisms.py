@@ -58,7 +58,7 @@ def noiseless_sum(mechanism: str) -> tff.templates.AggregationProcess:
     return tff.aggregators.DifferentiallyPrivateFactory(query).create(update_type())
 
 
-@pytest.mark.parametrize("others", [1, 27, 1000])
+@pytest.mark.parametrize("others", [1, 200])
 @pytest.mark.parametrize("mechanism", CENTRAL)
 def test_no_client_moves_the_sum_by_more_than_the_clipping_norm(mechanism: str, others: int) -> None:
     process, updates = noiseless_sum(mechanism), honest(others)
