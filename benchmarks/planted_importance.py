@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import spearmanr
 from sklearn.linear_model import LogisticRegression
 
 from data_prep.skeleton import JOINTS
 from data_prep.synthetic_walkers import SyntheticWalkersConfig, draw_walkers, effect_size
 from data_prep.walk_file import CycleOptions
 from tff_affect.gait.bone_tree import bones_of
+from tff_affect.gait.explanation import rank_correlation
 from tff_affect.gait_set import GaitSet
 
 OPTIONS = CycleOptions(samples=32)
@@ -89,7 +89,7 @@ def readers(people: int, seed: int, inverse_strengths: Sequence[float] = INVERSE
         reader = LogisticRegression(C=inverse, max_iter=3000).fit(values[~tested], emotion[~tested])
         used = _used(reader, values[tested], emotion[tested], joints)
         accuracy = float(reader.score(values[tested], emotion[tested]))
-        found.append(Found(accuracy, float(spearmanr(used[planted > 0], planted[planted > 0]).correlation)))
+        found.append(Found(accuracy, rank_correlation(used[planted > 0], planted[planted > 0])))
     return found
 
 

@@ -13,6 +13,7 @@ import yaml
 from tff_affect.atomic import replace_text
 from tff_affect.config import StudyConfig
 from tff_affect.errors import InputError
+from tff_affect.yaml_file import read_yaml
 
 
 def load_config(
@@ -33,7 +34,7 @@ def load_config(
     config = OmegaConf.structured(StudyConfig)
     with named_settings(file):
         if file is not None:
-            config = OmegaConf.merge(config, OmegaConf.create(_read_yaml(Path(file))))
+            config = OmegaConf.merge(config, OmegaConf.create(_settings(Path(file))))
         config = with_overrides(config, overrides or ())
         if cohort is None and OmegaConf.is_missing(config.data, "cohort"):
             raise InputError("data.cohort: name the cohort's folder", file=file)
@@ -84,16 +85,8 @@ def named_settings(file: object | None = None, all_of_them: str = "the configura
         raise InputError(f"{place}: {str(error).splitlines()[0]}", file=file) from error
 
 
-def _read_yaml(file: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError("no such file", file=file) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError("expected a readable UTF-8 YAML file", file=file) from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise InputError(f"not valid YAML: {error.problem}", file=file, line=line) from error
+def _settings(file: Path) -> dict[str, Any]:
+    content = read_yaml(file)
     if content is not None and not isinstance(content, dict):
         raise InputError(f"expected settings by name, found a {type(content).__name__}", file=file)
     return content or {}

@@ -11,11 +11,14 @@ import tensorflow_federated as tff
 
 from tff_affect.errors import RunError
 
+ENDED = "the runtime of TensorFlow Federated has ended"
+"""What is said to whoever computes after the end."""
+
 
 class _NoContext(tff.framework.SyncContext):
     def invoke(self, comp: object, arg: object) -> None:
         """Refuses: nothing is computed any more."""
-        raise RunError("the runtime of TensorFlow Federated has ended")
+        raise RunError(ENDED)
 
 
 atexit.register(lambda: tff.framework.set_default_context(_NoContext()))

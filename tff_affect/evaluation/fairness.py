@@ -20,6 +20,7 @@ import pandas as pd
 from tff_affect.errors import InputError
 from tff_affect.evaluation.per_client import seed_averages
 from tff_affect.evaluation.statistics import bootstrap_interval
+from tff_affect.evaluation.text_table import read_text_table
 
 FEWEST = 5
 """Test clients that a group needs to be shown."""
@@ -49,10 +50,7 @@ def read_groups(file: Path) -> pd.DataFrame | None:
     """
     if not file.is_file():
         return None
-    try:
-        frame = pd.read_csv(file, dtype=str, keep_default_na=False)
-    except (ValueError, OSError) as error:
-        raise InputError(f"not a readable table: {error}", file=file) from error
+    frame = read_text_table(file)
     if list(frame.columns) != list(GROUP_COLUMNS):
         found = ", ".join(map(str, frame.columns))
         raise InputError(f"expected the columns {', '.join(GROUP_COLUMNS)}, found {found}; train anew", file=file)

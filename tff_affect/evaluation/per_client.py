@@ -22,6 +22,7 @@ from tff_affect.atomic import replace_text
 from tff_affect.config import METHODS
 from tff_affect.errors import InputError
 from tff_affect.evaluation.statistics import bootstrap_interval
+from tff_affect.evaluation.text_table import read_text_table
 from tff_affect.metrics import SufficientStatistics, merge_all
 from tff_affect.run_folder import STUDY, read_json
 
@@ -94,13 +95,7 @@ def read_results(path: str | Path) -> pd.DataFrame:
     path = Path(path)
     if not path.is_file():
         raise InputError("no results here; expected a finished run, so train or evaluate it first", file=path)
-    try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (ValueError, OSError) as error:
-        raise InputError(f"not a readable table: {error}", file=path) from error
-    missing = [column for column in COLUMNS if column not in frame.columns]
-    if missing:
-        raise InputError(f"expected a column {missing[0]!r}, found {', '.join(map(str, frame.columns))}", file=path)
+    frame = read_text_table(path, COLUMNS)
     _check_values(frame, path)
     for column in (*STATISTICS, *MEASURES):
         _require_none(~frame[column].map(_is_number).astype(bool), f"expected a number in {column!r}", path)

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from tff_affect.atomic import replace_text
-from tff_affect.errors import InputError
 from tff_affect.evaluation.statistics import gain
+from tff_affect.evaluation.text_table import read_text_table, require_rows
 from tff_affect.metrics import SufficientStatistics
 from tff_affect.run_folder import PERSONALISED
 
@@ -23,7 +23,6 @@ FILE = "personalised.csv"
 KEYS = ("seed", "fold", "way", "client", "dimension")
 NUMBERS = ("before", "after", "gain", "n")
 COLUMNS = (*KEYS, *NUMBERS, "constant")
-"""A gain that is nearer to 0 is none: sums over frames have rounded it."""
 
 
 def rows_of(
@@ -85,31 +84,19 @@ def read_personalised(study: str | Path) -> pd.DataFrame | None:
     file = next((f for f in (Path(study) / PERSONALISED / FILE, Path(study) / FILE) if f.is_file()), None)
     if file is None:
         return None
-    try:
-        frame = pd.read_csv(file, dtype=str, keep_default_na=False)
-    except (ValueError, OSError) as error:
-        raise InputError(f"not a readable table: {error}", file=file) from error
-    missing = [column for column in COLUMNS if column not in frame.columns]
-    if missing:
-        raise InputError(f"expected a column {missing[0]!r}, found {', '.join(map(str, frame.columns))}", file=file)
+    frame = read_text_table(file, COLUMNS)
     for column in ("seed", "fold"):
-        _require(frame[column].str.fullmatch(r"\d{1,18}"), f"expected a whole number in {column!r}", file)
+        require_rows(frame[column].str.fullmatch(r"\d{1,18}"), f"expected a whole number in {column!r}", file)
         frame[column] = frame[column].astype(np.int64)
     for column in NUMBERS:
         found = pd.to_numeric(frame[column], errors="coerce")
-        _require(np.isfinite(found.to_numpy(np.float64)), f"expected a finite number in {column!r}", file)
+        require_rows(np.isfinite(found.to_numpy(np.float64)), f"expected a finite number in {column!r}", file)
         # Python's reading is exact.
         frame[column] = frame[column].map(float).astype(np.float64)
-    _require(frame["constant"].isin(["True", "False"]), "expected True or False in 'constant'", file)
+    require_rows(frame["constant"].isin(["True", "False"]), "expected True or False in 'constant'", file)
     frame["constant"] = frame["constant"] == "True"
-    _require(~frame.duplicated(list(KEYS)), "the same seed, fold, way, client and dimension appear twice", file)
+    require_rows(~frame.duplicated(list(KEYS)), "the same seed, fold, way, client and dimension appear twice", file)
     return frame[list(COLUMNS)]
-
-
-def _require(right: Any, reason: str, file: Path) -> None:
-    wrong = np.flatnonzero(~np.asarray(right, bool))
-    if len(wrong):
-        raise InputError(f"{reason}; do not edit it", file=file, line=int(wrong[0]) + 2)
 
 
 def client_gains(frame: pd.DataFrame) -> pd.DataFrame:

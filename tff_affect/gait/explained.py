@@ -86,8 +86,7 @@ def guided_maps(networks: Disentangler, gaits: GaitSet) -> HeatMaps:
         InputError: As of `Disentangler.emotion_codes`, or if an emotion is none of the networks'.
     """
     networks.check(gaits)
-    classes = gaits.emotion(networks.classes)
-    return heat_maps(guided_grad_cam(classifier_of(networks), gaits, classes), gaits)
+    return _guided(classifier_of(networks), gaits, gaits.emotion(networks.classes))
 
 
 def explain(networks: Disentangler, gaits: GaitSet, seed: int) -> Explained:
@@ -103,10 +102,12 @@ def explain(networks: Disentangler, gaits: GaitSet, seed: int) -> Explained:
     Raises:
         InputError: As of `guided_maps`.
     """
-    maps, classes, classifier = guided_maps(networks, gaits), gaits.emotion(networks.classes), classifier_of(networks)
+    networks.check(gaits)
+    classes, classifier = gaits.emotion(networks.classes), classifier_of(networks)
+    maps = _guided(classifier, gaits, classes)
     occluded = heat_maps(occlusion(classifier, gaits, classes), gaits)
     without = [
-        heat_maps(guided_grad_cam(randomised(classifier, int(each.integers(2**31))), gaits, classes), gaits)
+        _guided(randomised(classifier, int(each.integers(2**31))), gaits, classes)
         for each in (stream(seed, "random networks", number) for number in range(RANDOM_NETWORKS))
     ]
     return Explained(
@@ -116,6 +117,10 @@ def explain(networks: Disentangler, gaits: GaitSet, seed: int) -> Explained:
         random=Agreement(*np.mean([_agreement(maps, each) for each in without], axis=0)),
         random_importance=np.array([each.joint_importance for each in without]),
     )
+
+
+def _guided(classifier: tf.keras.Model, gaits: GaitSet, classes: np.ndarray) -> HeatMaps:
+    return heat_maps(guided_grad_cam(classifier, gaits, classes), gaits)
 
 
 def _agreement(one: HeatMaps, other: HeatMaps) -> Agreement:

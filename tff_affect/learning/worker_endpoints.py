@@ -11,11 +11,9 @@ import grpc
 
 from tff_affect.errors import RunError
 from tff_affect.learning.worker_calls import CHANNEL_OPTIONS
+from tff_affect.tff_context import ENDED
 from tff_affect.workers.hosts import AUTHORITY, DRIVER, DRIVER_KEY, Host
 from tff_affect.workers.process import WorkerProcess
-
-ENDED = "the runtime of TensorFlow Federated has ended"
-"""What is said to whoever computes after the end."""
 
 
 class Endpoint(Protocol):

@@ -16,7 +16,8 @@ from tensorflow_federated.proto.v0 import executor_pb2, executor_pb2_grpc
 
 from tff_affect.errors import AffectError, RunError
 from tff_affect.learning.worker_calls import BoundedCalls, Traffic, WorkerLostError, reason_of
-from tff_affect.learning.worker_endpoints import ENDED, Endpoint, LocalEndpoint
+from tff_affect.learning.worker_endpoints import Endpoint, LocalEndpoint
+from tff_affect.tff_context import ENDED
 from tff_affect.workers.hosts import Deadlines
 
 _PAUSE = 0.5

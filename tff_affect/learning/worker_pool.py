@@ -21,8 +21,8 @@ from tff_affect.errors import RunError
 from tff_affect.learning.failing_clients import FailingClients, find_failing
 from tff_affect.learning.placement import Part, Placement, Slots, client_of
 from tff_affect.learning.worker_calls import Traffic, WorkerLostError, reason_of
-from tff_affect.learning.worker_endpoints import ENDED
 from tff_affect.learning.worker_links import WorkerLink
+from tff_affect.tff_context import ENDED
 from tff_affect.workers.hosts import Deadlines
 
 _LOG = logging.getLogger(__name__)

@@ -17,6 +17,7 @@ from tff_affect.cohort_types import FEATURE_SCALES, TIME_UNITS
 from tff_affect.config import PRIVATE_FEDERATED
 from tff_affect.errors import InputError
 from tff_affect.evaluation.per_client import read_study, run_folders
+from tff_affect.evaluation.text_table import read_text_table, require_rows
 from tff_affect.report.privacy import StudyPrivacy, read_privacy
 from tff_affect.report.rerun import shareable_config
 from tff_affect.run_folder import CONFIG, ENVIRONMENT, SPLIT, file_name, read_json
@@ -214,25 +215,19 @@ def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     Raises:
         InputError: If it is unreadable, lacks a column, a name is empty, or a cell is neither a number nor empty.
     """
-    try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False)
-    except (ValueError, OSError) as error:
-        raise InputError(f"not a readable table: {error}", file=path) from error
-    missing = [column for column in columns if column not in frame.columns]
-    if missing:
-        raise InputError(f"expected a column {missing[0]!r}, found {', '.join(map(str, frame.columns))}", file=path)
+    frame = read_text_table(path, columns, index_col=False)
     for column in frame.columns:
         cells = frame[column].fillna("")
         if column in _NAMES:
-            _require(cells != "", f"expected a name in {column!r}, found nothing", path)
+            require_rows(cells != "", f"expected a name in {column!r}, found nothing", path)
         elif column == "round":
-            _require(cells.str.fullmatch(r"\d{1,9}"), "expected a whole number in 'round'", path)
+            require_rows(cells.str.fullmatch(r"\d{1,9}"), "expected a whole number in 'round'", path)
             frame[column] = cells.astype(np.int64)
         elif column != _FLAG:
             empty = cells.isin(["", "nan"])
             # Python's reading is exact.
             frame[column] = numbers = cells.where(~empty, "nan").map(_number).astype(np.float64)
-            _require(empty | np.isfinite(numbers), f"expected a number or nothing in {column!r}", path)
+            require_rows(empty | np.isfinite(numbers), f"expected a number or nothing in {column!r}", path)
     return frame
 
 
@@ -241,12 +236,6 @@ def _number(cell: str) -> float:
         return float(cell)
     except ValueError:
         return float("nan")
-
-
-def _require(right: pd.Series, reason: str, file: Path) -> None:
-    wrong = np.flatnonzero(~right.to_numpy(bool))
-    if len(wrong):
-        raise InputError(f"{reason}; do not edit it", file=file, line=int(wrong[0]) + 2)
 
 
 def _text(path: Path) -> str:

@@ -23,6 +23,7 @@ from typing import Any
 import yaml
 
 from tff_affect.errors import InputError
+from tff_affect.yaml_file import read_yaml
 
 AUTHORITY, DRIVER, DRIVER_KEY = "authority.pem", "driver.pem", "driver.key"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -130,19 +131,14 @@ def read_hosts(file: Path) -> Hosts:
     """
     file = Path(file)
     try:
-        content = _mapping(yaml.safe_load(file.read_text(encoding="utf-8")), "the file", _KEYS)
+        content = _mapping(read_yaml(file), "the file", _KEYS)
         workers = _workers(content.get("workers"))
         plain = _choice(content, "security", TLS, (TLS, PLAIN)) == PLAIN
         if plain:
             _require_loopback(workers)
         certificates = None if plain else _certificates(content.get("certificates"), file.parent)
         return Hosts(workers, certificates, _deadlines(content.get("deadlines")))
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise InputError(f"not valid YAML: {error.problem}", file=file, line=line) from error
-    except FileNotFoundError as error:
-        raise InputError("no such file", file=file) from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, yaml.YAMLError) as error:
         raise InputError("expected a readable UTF-8 YAML file", file=file) from error
     except ValueError as error:
         raise InputError(str(error), file=file) from error
